@@ -1,0 +1,1 @@
+"""The agri-assets command: one subcommand per file."""

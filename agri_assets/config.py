@@ -1,0 +1,145 @@
+"""`collections.yaml`: assembled from what each package declares for itself, read strictly and lazily per collection."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from agri_assets.config_file import ConfigFile, Node, expand
+from agri_assets.errors import ConfigError
+from agri_assets.evaluation.settings import EvaluationSettings
+from agri_assets.labels.settings import ClassLabels, Labels
+from agri_assets.maps.settings import MapSettings
+from agri_assets.scenes.settings import ArchiveSource, CloudSettings, Source
+from agri_assets.settings import Settings
+from agri_assets.splits.settings import SplitSettings
+from agri_assets.training.recipe import MODEL_NAMES, ModelName, Recipe
+
+COLLECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+def _all_models() -> dict[ModelName, dict[str, Any]]:
+    return {name: {} for name in MODEL_NAMES}
+
+
+class Collection(Settings):
+    """One collection: a set of samples with one band list, one unit and one kind of label.
+
+    Attributes:
+        name: Its name; also the first part of its asset keys and its folder below the data root.
+        bands: Band names in cube order.
+        tile_size: Edge of a sample, in pixels of the finest band.
+        recipe: The recipe shared by all models.
+        models: Per model, what differs from `recipe`; absent models are not trained.
+    """
+
+    name: str
+    source: Source
+    bands: tuple[str, ...] = Field(min_length=1)
+    tile_size: int = Field(default=64, ge=32, le=256)
+    labels: Labels
+    clouds: CloudSettings = CloudSettings()
+    split: SplitSettings = SplitSettings()
+    recipe: Recipe = Recipe()
+    models: dict[ModelName, dict[str, Any]] = Field(default_factory=_all_models)
+    evaluation: EvaluationSettings = EvaluationSettings()
+    map: MapSettings = MapSettings()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> "Collection":
+        if isinstance(self.source, ArchiveSource) != isinstance(self.labels, ClassLabels):
+            raise ValueError("an archive is labelled by `kind: classes`, scenes by land cover (`kind: worldcover`)")
+        if len(set(self.bands)) != len(self.bands):
+            raise ValueError(f"bands name one band twice: {', '.join(self.bands)}")
+        for model in self.models:
+            self.recipe_for(model)
+        return self
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether samples come from a labelled archive instead of scenes."""
+        return isinstance(self.source, ArchiveSource)
+
+    def recipe_for(self, model: ModelName) -> Recipe:
+        """The shared recipe with this model's own settings laid over it."""
+        return Recipe.model_validate({**self.recipe.model_dump(), **self.models[model]})
+
+
+@dataclass(frozen=True)
+class CollectionsFile:
+    """The parsed file; collections are validated only when asked for, so that one's unset variable breaks no other."""
+
+    file: ConfigFile
+    environment: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all collections, in file order."""
+        return tuple(self.file.collections)
+
+    def outline(self, name: str) -> tuple[bool, tuple[ModelName, ...]]:
+        """Whether a collection is an archive, and its models, without expanding any variable."""
+        raw = self._node(name).value
+        source, models = raw.get("source") or {}, raw.get("models", MODEL_NAMES)
+        return source.get("kind") == "archive", tuple(model for model in MODEL_NAMES if model in (models or ()))
+
+    def collection(self, name: str) -> Collection:
+        """Expand, validate and return one collection.
+
+        Raises:
+            ConfigError: The collection is unknown, a variable is unset, or a value is not what is expected.
+        """
+        node = self._node(name)
+        values = expand(node, self.environment, self.file.path)
+        try:
+            return Collection.model_validate(self._absolute({"name": name, **values}))
+        except ValidationError as error:
+            raise ConfigError(self.file.explain(node, error)) from None
+
+    def _node(self, name: str) -> Node:
+        try:
+            return self.file.collections[name]
+        except KeyError:
+            known = ", ".join(self.names)
+            raise ConfigError(f"{self.file.path}: no collection {name!r}; it declares {known}") from None
+
+    def _absolute(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Make the paths of a collection absolute, counting from the file they stand in."""
+        base = self.file.path.parent
+        for part, keys in (("source", ("path", "train", "val", "test")), ("labels", ("path",))):
+            section = values.get(part)
+            if isinstance(section, dict):
+                for key in keys:
+                    if isinstance(section.get(key), str):
+                        section[key] = str(base / Path(section[key]).expanduser()) if section[key] else None
+        return values
+
+
+def collections_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where `collections.yaml` is: `AGRI_COLLECTIONS`, the working directory, or beside the package's checkout."""
+    if named := environment.get("AGRI_COLLECTIONS"):
+        return Path(named).expanduser().absolute()
+    here = Path.cwd() / "collections.yaml"
+    return here if here.exists() else Path(__file__).resolve().parents[1] / "collections.yaml"
+
+
+def data_root(environment: Mapping[str, str] = os.environ) -> Path:
+    """The data root: `AGRI_DATA_ROOT`, or `./data`."""
+    named = environment.get("AGRI_DATA_ROOT") or "data"
+    if "://" in named:
+        raise ConfigError(f"AGRI_DATA_ROOT={named}: object storage is not supported yet; name a local directory")
+    return Path(named).expanduser().absolute()
+
+
+def load_collections(path: Path | None = None, environment: Mapping[str, str] | None = None) -> CollectionsFile:
+    """Read `collections.yaml` (syntax and collection names; the rest is checked per collection).
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or declares no collections.
+    """
+    environment = os.environ if environment is None else environment
+    return CollectionsFile(ConfigFile.read(path or collections_path(environment), COLLECTION_NAME), environment)

@@ -1,0 +1,1 @@
+"""The Zarr tile cube: grid, build, open, tile index, archives."""

@@ -1,0 +1,1 @@
+"""The Dagster layer, thin: resolve inputs, call one domain function, return metadata."""

@@ -1,0 +1,1 @@
+"""The streaming reader, augmentation, and adapters for torch and Keras."""

@@ -1,0 +1,1 @@
+"""Wall-to-wall prediction to a Cloud-Optimised GeoTIFF."""

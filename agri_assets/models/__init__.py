@@ -1,0 +1,1 @@
+"""One network per module, and the contract that travels with its weights."""

@@ -1,0 +1,57 @@
+"""The pixel grid of a tile: that of its finest band, on which cube, land cover and map all stand."""
+
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict
+
+from agri_assets.scenes.record import Affine, SceneRecord
+
+
+class TileGrid(BaseModel):
+    """A north-up pixel grid.
+
+    Attributes:
+        crs: Such as `EPSG:32633`.
+        transform: Affine coefficients of the upper-left corner.
+        height: Rows of pixels.
+        width: Columns of pixels.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    crs: str
+    transform: Affine
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, record: SceneRecord) -> "TileGrid":
+        """The grid of a scene's finest band."""
+        height, width = record.shape
+        return cls(crs=record.crs, transform=record.transform, height=height, width=width)
+
+    @property
+    def resolution(self) -> float:
+        """Pixel edge, in units of the CRS."""
+        return self.transform[0]
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) in the CRS."""
+        a, _, left, _, e, top = self.transform
+        return left, top + e * self.height, left + a * self.width, top
+
+    def positions(self, tile_size: int) -> tuple[int, int]:
+        """Rows and columns of whole tile positions; pixels beyond them belong to no sample."""
+        return self.height // tile_size, self.width // tile_size
+
+    def position_bounds(self, row: int, col: int, tile_size: int) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) of one position in the CRS."""
+        a, _, left, _, e, top = self.transform
+        x, y = left + a * col * tile_size, top + e * row * tile_size
+        return x, y + e * tile_size, x + a * tile_size, y
+
+
+def tile_id(tile: str, row: int, col: int) -> str:
+    """Name of a position, such as `33TWL_r012_c034`."""
+    return f"{tile}_r{row:03d}_c{col:03d}"

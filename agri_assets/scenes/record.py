@@ -1,0 +1,112 @@
+"""The record of one product: everything later stages need to know, whatever kind of source it came from."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Affine = tuple[float, float, float, float, float, float]
+"""GDAL-free affine coefficients (a, b, c, d, e, f): x = a*col + b*row + c, y = d*col + e*row + f."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class BandRecord(_Frozen):
+    """Where one band's pixels are and how to read them.
+
+    Attributes:
+        href: A path or address that rasterio opens.
+        resolution: Pixel size in metres.
+        offset: What must still be added to stored digital numbers (0 or -1000).
+        scale: Reflectance per digital number after the offset (0.0001).
+        nodata: Stored value that means no data.
+    """
+
+    href: str
+    resolution: float
+    offset: int = 0
+    scale: float = 0.0001
+    nodata: int = 0
+
+
+class Radiometry(_Frozen):
+    """The decision about the reflectance offset, with its evidence.
+
+    Attributes:
+        offset: What must still be added to stored digital numbers.
+        decision: One sentence: what was decided and by which rule.
+        evidence: The metadata fields that led there, with their values.
+    """
+
+    offset: int
+    decision: str
+    evidence: dict[str, str | int | float | bool | None]
+
+
+class SceneRecord(_Frozen):
+    """One usable product (contract 3).
+
+    Attributes:
+        scene_id: `S2A_33TWL_20230815_0_L2A` form: platform, tile, day, sequence, level.
+        source: `safe`, `safe_zip`, `stac` or `geotiff`.
+        location: The product's own path or address.
+        transform: Affine of the finest band.
+        shape: (height, width) of the finest band.
+        bands: Reflectance bands by name (`B02`).
+        classification: The scene classification (SCL), where there is one.
+        footprint: GeoJSON geometry, EPSG:4326.
+        readable: False where rasters are absent (metadata only).
+        fingerprint: Changes when the product's files change.
+    """
+
+    scene_id: str
+    source: Literal["safe", "safe_zip", "stac", "geotiff"]
+    location: str
+    platform: str
+    mgrs_tile: str
+    level: Literal["L2A"]
+    acquired: datetime
+    processing_baseline: str
+    cloud_cover: float | None
+    crs: str
+    transform: Affine
+    shape: tuple[int, int]
+    bands: dict[str, BandRecord]
+    classification: BandRecord | None
+    radiometry: Radiometry
+    footprint: dict[str, object]
+    readable: bool
+    fingerprint: str
+
+
+class SceneState(StrEnum):
+    """What became of a scene that the source lists."""
+
+    PRESENT = "present"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+
+
+class InventoryEntry(_Frozen):
+    """One scene of a tile's inventory; `record` is None when it was refused before it could be read."""
+
+    name: str
+    state: SceneState
+    reason: str | None = None
+    record: SceneRecord | None = None
+
+
+class Inventory(_Frozen):
+    """Every scene the source lists for one tile, in order of acquisition, and what became of it."""
+
+    tile: str
+    entries: tuple[InventoryEntry, ...]
+
+    @property
+    def present(self) -> tuple[SceneRecord, ...]:
+        """The records of the scenes to be built into the cube, oldest first."""
+        records = [entry.record for entry in self.entries if entry.state is SceneState.PRESENT and entry.record]
+        return tuple(sorted(records, key=lambda record: (record.acquired, record.scene_id)))

@@ -1,0 +1,1 @@
+"""Ground cells, assignment, proof of disjointness, statistics of the train split."""

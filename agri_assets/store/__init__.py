@@ -1,0 +1,1 @@
+"""Where things live, how they become visible, what they are."""

@@ -1,0 +1,94 @@
+"""How things become visible: whole, by one rename, under an advisory lock that the system frees."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from agri_assets.errors import StoreError
+
+STAGING_PREFIX = ".staging-"
+"""Names of files and folders that are not yet whole begin with this."""
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A staging path beside `target` for a file or folder; renamed over `target` when the block ends without error.
+
+    A folder that exists under the final name is replaced. Whatever interrupts the block, `target` is whole or absent.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f"{STAGING_PREFIX}{uuid.uuid4().hex[:8]}-{target.name}"
+    try:
+        yield staging
+        _flush(staging)
+        if target.is_dir():
+            shutil.rmtree(target)
+        staging.replace(target)
+        _flush(target.parent)
+    finally:
+        if staging.is_dir():
+            shutil.rmtree(staging)
+        else:
+            staging.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with staged(path) as staging:
+        staging.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented for people; NaN is refused, since other readers cannot parse it."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StoreError: It is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such file; materialise what writes it first") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not valid JSON ({error}); delete it and materialise again") from None
+
+
+@contextmanager
+def locked(target: Path, what: str, timeout_s: float = 0.0) -> Iterator[None]:
+    """Hold the advisory lock of `target` (a file beside it) for the length of the block.
+
+    Raises:
+        StoreError: Another process holds it for longer than `timeout_s`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.parent / f".{target.name}.lock"
+    try:
+        with FileLock(path, timeout=timeout_s):
+            yield
+    except Timeout:
+        raise StoreError(f"{what} is in use by another process ({path} is locked); wait for it or stop it") from None
+
+
+def _flush(path: Path) -> None:
+    """Force a file's or folder's entries to disk, so that a rename never outruns its content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,104 @@
+"""Receipts: what an output was made from and what came out; the ground of 'nothing to do'."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agri_assets.errors import StoreError
+from agri_assets.store.commit import read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+Scalar = int | float | str | bool | None
+
+
+class Table(BaseModel):
+    """A small table for people: every row has the same keys."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: tuple[dict[str, Scalar], ...]
+
+
+class Outcome(BaseModel):
+    """What a finished stage tells: stored as its receipt, shown as the asset's metadata.
+
+    Attributes:
+        path: The output, absolute.
+        fingerprint: Of the inputs.
+        data_version: Digest of the content, as downstream stages fingerprint it.
+        summary: One line for a log.
+        metadata: Figures and names.
+        tables: Small tables by title.
+        pictures: Small PNG files by title.
+        warnings: What people must be told beside the figures.
+        outputs: Every file or folder that must exist for the output to be whole; `path` if empty.
+        reused: Whether the stage found its work already done. Not stored.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    fingerprint: str
+    data_version: str
+    summary: str
+    metadata: dict[str, Scalar] = Field(default_factory=dict)
+    tables: dict[str, Table] = Field(default_factory=dict)
+    pictures: dict[str, Path] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    outputs: tuple[Path, ...] = ()
+    reused: bool = Field(default=False, exclude=True)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every output still exists."""
+        return all(path.exists() for path in self.outputs or (self.path,))
+
+
+def find_outcome(receipt: Path, fingerprint: str) -> Outcome | None:
+    """The recorded outcome if it is complete for `fingerprint`; None where there is work to do."""
+    if not receipt.exists():
+        return None
+    outcome = read_outcome(receipt)
+    if outcome.fingerprint != fingerprint or not outcome.whole:
+        return None
+    return outcome.model_copy(update={"reused": True})
+
+
+def read_outcome(receipt: Path) -> Outcome:
+    """The outcome a receipt records.
+
+    Raises:
+        StoreError: There is none, or it is not a receipt.
+    """
+    try:
+        return Outcome.model_validate(read_json(receipt))
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise StoreError(f"{receipt}: not a receipt ({problem}); delete it and materialise again") from None
+
+
+def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what: str) -> Outcome:
+    """Do `work` unless its receipt says that it is done for this fingerprint; write the receipt last.
+
+    Args:
+        receipt: Where the receipt stands.
+        fingerprint: Of all inputs.
+        work: Makes the output and returns its outcome.
+        what: Name of the stage, for the log.
+    """
+    if done := find_outcome(receipt, fingerprint):
+        logger.info("%s: already up to date, nothing done (%s)", what, done.summary)
+        return done
+    outcome = work()
+    write_json(receipt, outcome.model_dump(mode="json"))
+    logger.info("%s: %s", what, outcome.summary)
+    return outcome
+
+
+def json_scalars(values: dict[str, Any]) -> dict[str, Scalar]:
+    """Keep the values that a receipt's metadata can hold."""
+    return {key: value for key, value in values.items() if value is None or isinstance(value, int | float | str | bool)}

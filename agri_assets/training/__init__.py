@@ -1,0 +1,1 @@
+"""Recipe, fit and resume, for torch and for Keras; also a plain command."""

@@ -1,0 +1,52 @@
+"""The recipe: every choice of one training, as a collection declares it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from agri_assets.settings import Settings
+
+ModelName = Literal["resnet50", "efficientnet_b3", "cnn_vit_hybrid"]
+MODEL_NAMES: tuple[ModelName, ...] = ("resnet50", "efficientnet_b3", "cnn_vit_hybrid")
+
+
+class Recipe(Settings):
+    """How one model is trained.
+
+    Attributes:
+        epochs: Passes over the train split.
+        batch_size: Samples per optimiser step.
+        learning_rate: Peak of the schedule (linear warm-up, then cosine to zero).
+        warmup: Share of all steps spent warming up.
+        weight_decay: Decoupled (AdamW).
+        label_smoothing: Targets become `y * (1 - s) + s / 2`.
+        gradient_clip: Largest gradient norm; 0 turns clipping off.
+        ema_decay: Decay of the exponential moving average of the weights; 0 turns it off.
+        orientations: Random flips and quarter turns of the train samples (the eight orientations).
+        jitter: Standard deviation of a random gain and offset per sample and band, in the band's own deviations.
+        balance: Weigh the loss so that both classes count alike.
+        patience: Stop after this many epochs without a better val ROC AUC; 0 never stops early.
+        precision: Numeric precision of the forward and backward pass.
+        workers: Loader processes; -1 chooses by the machine.
+        shuffle_shards: Shards mixed in the shuffle buffer.
+        seed: Seed of weights, order and augmentation.
+        options: Arguments of the network itself (see the model's module).
+    """
+
+    epochs: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    gradient_clip: float = Field(default=1.0, ge=0)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    orientations: bool = True
+    jitter: float = Field(default=0.0, ge=0)
+    balance: bool = False
+    patience: int = Field(default=0, ge=0)
+    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    workers: int = Field(default=-1, ge=-1)
+    shuffle_shards: int = Field(default=8, ge=1)
+    seed: int = 0
+    options: dict[str, int | float | bool | str] = Field(default_factory=dict)
