@@ -1,0 +1,104 @@
+"""`agri-assets demo`: the main job on sample scenes, by printing and running the README's own commands."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agri_assets.config import data_root, load_collections
+from agri_assets.errors import AgriAssetsError, StoreError
+from agri_assets.scenes.settings import SampleSource
+from agri_assets.store.commit import read_json
+from agri_assets.store.layout import CollectionPaths
+
+HELP = "run the whole path on sample scenes: catalogue, cube, splits, models, reports, maps"
+
+COLLECTION = "sample"
+MATERIALIZE = "dagster asset materialize -m agri_assets.definitions --select"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: there are none."""
+
+
+def commands(tiles: Sequence[str]) -> list[str]:
+    """The commands of the main job, in order, as the README prints them."""
+    per_tile = f"'key:{COLLECTION}/raw_scenes or key:{COLLECTION}/land_cover or key:{COLLECTION}/tile_cube'"
+    learn = f"'key:{COLLECTION}/splits+ and not key:{COLLECTION}/land_map'"
+    return [
+        f"{MATERIALIZE} key:{COLLECTION}/tile_catalog",
+        *(f"{MATERIALIZE} {per_tile} --partition {tile}" for tile in tiles),
+        f"{MATERIALIZE} {learn}",
+        *(f"{MATERIALIZE} key:{COLLECTION}/land_map --partition {tile}" for tile in tiles),
+    ]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run every command, then show what came out."""
+    source = load_collections().collection(COLLECTION).source
+    if not isinstance(source, SampleSource):
+        raise StoreError(
+            f"the demo needs collection {COLLECTION!r} with `source: {{kind: sample}}`; it is {source.kind}"
+        )
+    started = time.monotonic()
+    for command in commands(source.tiles):
+        _run(command)
+    paths = CollectionPaths(data_root(), COLLECTION)
+    show_results(paths, source.tiles)
+    print(f"\nDone in {time.monotonic() - started:.0f} s. Run it again: what is done is not done twice.")
+    return 0
+
+
+class DemoError(AgriAssetsError):
+    """A command of the demo failed; its own message stands above."""
+
+
+def _run(command: str) -> None:
+    print(f"\n$ {command}", flush=True)
+    started = time.monotonic()
+    words = shlex.split(command)
+    words[0] = str(Path(sys.executable).with_name(words[0]))
+    # dagster announces its successor at every start; the commands used here stay supported in this version range
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore::FutureWarning"}
+    environment.setdefault("DAGSTER_HOME", str(Path.cwd() / "dagster_home"))
+    code = subprocess.run(words, env=environment, check=False).returncode
+    if code != 0:
+        raise DemoError(f"`{command}` ended with exit code {code}; its message stands above")
+    print(f"  ({time.monotonic() - started:.0f} s)", flush=True)
+
+
+def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
+    """Print each model's test figures, and where the reports, the maps and the web UI are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Test figures on sample scenes (made landscapes: they say nothing about the real world)")
+    for column in ("model", "ROC AUC", "95 %", "F1", "accuracy", "precision", "recall", "tiles", "proof"):
+        table.add_column(column)
+    reports = []
+    for folder in sorted(path for path in (paths.folder / "reports").iterdir() if path.is_dir()):
+        report = paths.report_run(folder.name, read_json(folder / "current.json")["run"])
+        table.add_row(folder.name, *_figures(read_json(report / "metrics.json")))
+        reports.append(report / "report.html")
+    console = Console()
+    console.print()
+    console.print(table)
+    champion = read_json(paths.champion)["model"]
+    lines = [f"Champion: {champion}", *(f"Report:   {path}" for path in reports)]
+    lines.append(f"Compare:  {paths.comparison / 'comparison.html'}")
+    lines += [f"Map:      {paths.map(tile)}" for tile in tiles]
+    lines.append("Web UI:   make dev   (then open http://localhost:3000)")
+    for line in lines:
+        print(line)
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    low, high = metrics["ci95"]["roc_auc"] or (float("nan"), float("nan"))
+    values = [f"{metrics['roc_auc']:.3f}", f"{low:.3f} to {high:.3f}"]
+    values += [f"{metrics[name]:.3f}" for name in ("f1", "accuracy", "precision", "recall")]
+    return [*values, str(metrics["n"]), metrics["proof"]]

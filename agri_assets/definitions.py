@@ -1,0 +1,32 @@
+"""`defs`: the single place where everything is wired."""
+
+import dagster as dg
+
+from agri_assets.config import CollectionsFile, load_collections
+from agri_assets.defs.ingest import archive_assets, scene_assets
+from agri_assets.defs.learning import learning_assets
+from agri_assets.defs.resources import Store
+
+EXECUTOR = dg.multiprocess_executor.configured(
+    {"start_method": {"forkserver": {"preload_modules": ["agri_assets.definitions"]}}, "max_concurrent": 2}
+)
+"""Steps start from a server that has the definitions loaded: about half the time of spawning each one."""
+
+
+def collection_assets(collections: CollectionsFile, name: str) -> list[dg.AssetsDefinition]:
+    """All assets of one collection."""
+    archive, models = collections.outline(name)
+    sources = archive_assets(name) if archive else scene_assets(name)
+    return [*sources, *learning_assets(name, models, mapped=not archive)]
+
+
+def build_definitions() -> dg.Definitions:
+    """Assets of every collection that `collections.yaml` declares."""
+    collections = load_collections()
+    assets = [asset for name in collections.names for asset in collection_assets(collections, name)]
+    return dg.Definitions(
+        assets=assets, resources={"store": Store(), "pipes": dg.PipesSubprocessClient()}, executor=EXECUTOR
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,59 @@
+"""The checks that stand beside the assets; what must not happen is refused by the stages themselves."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from agri_assets.store.receipt import Outcome
+
+
+@dataclass(frozen=True)
+class StageCheck:
+    """The check of one kind of asset.
+
+    Attributes:
+        name: Name of the check.
+        description: What it means when it passes.
+        blocking: Whether downstream steps of the same run stop when it fails.
+    """
+
+    name: str
+    description: str
+    blocking: bool = False
+
+    def spec(self, asset: dg.AssetKey) -> dg.AssetCheckSpec:
+        """Its declaration on an asset."""
+        return dg.AssetCheckSpec(self.name, asset=asset, description=self.description, blocking=self.blocking)
+
+    def result(self, asset: dg.AssetKey, outcome: Outcome) -> dg.AssetCheckResult:
+        """Passed where the outcome carries no warning; the warnings say what was found and what to do."""
+        return dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=self.name,
+            passed=not outcome.warnings,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={f"warning {index}": text for index, text in enumerate(outcome.warnings, start=1)},
+        )
+
+
+STAGE_CHECKS = {
+    "tile_catalog": StageCheck("catalog_complete", "Every tile of the source could be catalogued; none was retired."),
+    "raw_scenes": StageCheck("every_scene_usable", "No scene of the tile was refused."),
+    "land_cover": StageCheck("land_cover_complete", "Land cover covers the whole tile."),
+    "tile_cube": StageCheck("every_scene_built", "Every usable scene, or every image, is in the cube."),
+    "splits": StageCheck("split_sound", "The split is proved on the ground, and each part is large enough."),
+    "model": StageCheck("training_sound", "Training ended as it should, on a split that is proved disjoint."),
+    "report": StageCheck(
+        "scores_trustworthy", "Nothing makes the reported scores optimistic or their intervals unsafe."
+    ),
+    "model_comparison": StageCheck("champion_named", "All models were compared and the champion passes its rule."),
+    "land_map": StageCheck("map_complete", "Every position of the tile could be mapped."),
+}
+"""Per kind of asset, the warning check that shows what its stage warned of."""
+
+DISJOINT = StageCheck(
+    "disjoint_on_the_ground",
+    "Recomputed by code independent of the assigner: no sample of one split is nearer than one tile diagonal to "
+    "another split's (published lists: no sample stands in two).",
+    blocking=True,
+)

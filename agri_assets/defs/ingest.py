@@ -1,0 +1,100 @@
+"""From a source to the cube: the assets of one collection up to `tile_cube`."""
+
+import os
+
+import dagster as dg
+
+from agri_assets.defs.checks import STAGE_CHECKS
+from agri_assets.defs.partitions import tile_partitions
+from agri_assets.defs.resources import Store
+from agri_assets.defs.stages import finish, logger, one_line_failures, run_stage_asset, run_tile_asset
+
+
+def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
+    """Catalogue, inventory, land cover and cube of a collection of scenes."""
+    partitions = tile_partitions(collection)
+    catalog_key, scenes_key, cover_key, cube_key = (
+        dg.AssetKey([collection, name]) for name in ("tile_catalog", "raw_scenes", "land_cover", "tile_cube")
+    )
+
+    @dg.asset(
+        key=catalog_key,
+        group_name=collection,
+        kinds={"parquet"},
+        check_specs=[STAGE_CHECKS["tile_catalog"].spec(catalog_key)],
+        description="Lists the source's tiles with their grids and registers them as partitions.",
+    )
+    def tile_catalog(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.scenes.catalog import build_catalog, read_catalog
+
+        paths = store.paths(collection)
+        with one_line_failures():
+            outcome = build_catalog(store.collection(collection), paths)
+            tiles = [entry.tile for entry in read_catalog(paths) if entry.active]
+        if not os.environ.get("DAGSTER_HOME"):
+            logger.warning("DAGSTER_HOME is not set, so the tiles are forgotten when this command ends; export it")
+        context.instance.add_dynamic_partitions(str(partitions.name), tiles)
+        return finish(context, "tile_catalog", outcome)
+
+    @dg.asset(
+        key=scenes_key,
+        deps=[catalog_key],
+        partitions_def=partitions,
+        group_name=collection,
+        kinds={"sentinel2"},
+        check_specs=[STAGE_CHECKS["raw_scenes"].spec(scenes_key)],
+        description="The tile's inventory: scenes present, superseded and refused, with each one's radiometric record.",
+    )
+    def raw_scenes(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.scenes.inventory import take_inventory
+
+        return run_tile_asset(context, store, "raw_scenes", take_inventory)
+
+    @dg.asset(
+        key=cover_key,
+        deps=[catalog_key],
+        partitions_def=partitions,
+        group_name=collection,
+        kinds={"geotiff"},
+        check_specs=[STAGE_CHECKS["land_cover"].spec(cover_key)],
+        description="ESA WorldCover on the tile's own grid.",
+    )
+    def land_cover(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.labels.land_cover import build_land_cover
+
+        return run_tile_asset(context, store, "land_cover", build_land_cover)
+
+    @dg.asset(
+        key=cube_key,
+        deps=[scenes_key, cover_key],
+        partitions_def=partitions,
+        group_name=collection,
+        kinds={"zarr", "dask"},
+        check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key)],
+        description="The tile's sharded Zarr cube of reflectance and its tile index.",
+    )
+    def tile_cube(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.cube.build import build_cube
+
+        return run_tile_asset(context, store, "tile_cube", build_cube)
+
+    return [tile_catalog, raw_scenes, land_cover, tile_cube]
+
+
+def archive_assets(collection: str) -> list[dg.AssetsDefinition]:
+    """The cube of a labelled archive."""
+    key = dg.AssetKey([collection, "tile_cube"])
+
+    @dg.asset(
+        key=key,
+        group_name=collection,
+        kinds={"zarr"},
+        check_specs=[STAGE_CHECKS["tile_cube"].spec(key)],
+        description="The archive's images in the cube layout, mixed by content, and their tile index.",
+    )
+    def tile_cube(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.cube.archive import build_archive_cube
+
+        return run_stage_asset(context, store, "tile_cube", build_archive_cube)
+
+    return [tile_cube]

@@ -1,0 +1,141 @@
+"""From the cube to a champion and maps: splits, models, reports, comparison and land map of one collection."""
+
+import dagster as dg
+
+from agri_assets.defs.checks import DISJOINT, STAGE_CHECKS
+from agri_assets.defs.metadata import materialized
+from agri_assets.defs.partitions import tile_partitions
+from agri_assets.defs.resources import Store
+from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
+from agri_assets.defs.trainer import launch_training
+from agri_assets.errors import SplitError
+from agri_assets.training.recipe import ModelName
+
+FRAMEWORKS: dict[ModelName, str] = {"resnet50": "keras", "efficientnet_b3": "pytorch", "cnn_vit_hybrid": "pytorch"}
+"""Kind shown on each model asset."""
+
+GPU_POOL = "gpu"
+"""Pool with one slot per device: trainings wait for each other."""
+
+
+def splits_asset(collection: str) -> dg.AssetsDefinition:
+    """Train, val and test by ground cell, with the proof that they are disjoint."""
+    key, cube_key = dg.AssetKey([collection, "splits"]), dg.AssetKey([collection, "tile_cube"])
+    checks = [STAGE_CHECKS["splits"], DISJOINT]
+
+    @dg.asset(
+        key=key,
+        deps=[cube_key],
+        group_name=collection,
+        kinds={"parquet"},
+        check_specs=[check.spec(key) for check in checks],
+        description="Every sample in train, val, test or none (with the reason), by ground cell, and the proof.",
+    )
+    def splits(store: Store) -> dg.MaterializeResult:
+        from agri_assets.splits.build import build_splits, check_splits
+
+        settings, paths = store.collection(collection), store.paths(collection)
+        with one_line_failures():
+            outcome = build_splits(settings, paths)
+        try:
+            proved, found = True, check_splits(settings, paths).proof
+        except SplitError as error:
+            proved, found = False, str(error)
+        disjoint = dg.AssetCheckResult(
+            asset_key=key, check_name=DISJOINT.name, passed=proved, metadata={"proof": found}
+        )
+        return materialized(outcome, STAGE_CHECKS["splits"].result(key, outcome), disjoint)
+
+    return splits
+
+
+def model_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
+    """One trained model: its checkpoint, contract and training record."""
+    key = dg.AssetKey([collection, model])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([collection, "splits"])],
+        group_name=collection,
+        kinds={FRAMEWORKS[model]},
+        pool=GPU_POOL,
+        check_specs=[STAGE_CHECKS["model"].spec(key)],
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
+        description="Trained by its recipe in a process of its own; a retry resumes from the last checkpoint.",
+    )
+    def trained(
+        context: dg.AssetExecutionContext, store: Store, pipes: dg.PipesSubprocessClient
+    ) -> dg.MaterializeResult:
+        return finish(context, "model", launch_training(context, store, pipes, collection, model))
+
+    return trained
+
+
+def report_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
+    """One model's report on the test split."""
+    key = dg.AssetKey([collection, f"{model}_report"])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([collection, model])],
+        group_name=collection,
+        kinds={"html"},
+        check_specs=[STAGE_CHECKS["report"].spec(key)],
+        description="Stored predictions, metrics with intervals, curves and a self-contained HTML report.",
+    )
+    def report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.evaluation.report import build_report
+
+        return run_stage_asset(context, store, "report", lambda settings, paths: build_report(settings, paths, model))
+
+    return report
+
+
+def comparison_asset(collection: str, models: tuple[ModelName, ...]) -> dg.AssetsDefinition:
+    """All models side by side, and the champion pointer."""
+    key = dg.AssetKey([collection, "model_comparison"])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([collection, f"{model}_report"]) for model in models],
+        group_name=collection,
+        kinds={"html"},
+        check_specs=[STAGE_CHECKS["model_comparison"].spec(key)],
+        description="Compares the reports on the same tiles and moves the champion pointer if its rule passes.",
+    )
+    def model_comparison(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.evaluation.comparison import compare_models
+
+        return run_stage_asset(context, store, "model_comparison", compare_models)
+
+    return model_comparison
+
+
+def map_asset(collection: str) -> dg.AssetsDefinition:
+    """The champion's wall-to-wall map of a tile."""
+    key = dg.AssetKey([collection, "land_map"])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([collection, name]) for name in ("model_comparison", "tile_cube")],
+        partitions_def=tile_partitions(collection),
+        group_name=collection,
+        kinds={"geotiff"},
+        check_specs=[STAGE_CHECKS["land_map"].spec(key)],
+        description="The champion's prediction for every position of the tile, as a Cloud-Optimised GeoTIFF.",
+    )
+    def land_map(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.maps.land_map import build_map
+
+        return run_tile_asset(context, store, "land_map", build_map)
+
+    return land_map
+
+
+def learning_assets(collection: str, models: tuple[ModelName, ...], *, mapped: bool) -> list[dg.AssetsDefinition]:
+    """Everything downstream of the cube; archives have no ground to map."""
+    assets = [splits_asset(collection)]
+    assets += [model_asset(collection, model) for model in models]
+    assets += [report_asset(collection, model) for model in models]
+    assets.append(comparison_asset(collection, models))
+    return [*assets, map_asset(collection)] if mapped else assets

@@ -1,0 +1,48 @@
+"""From a stage's outcome to what Dagster shows: figures, tables, pictures, warnings and the data version."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from agri_assets.store.receipt import Outcome
+
+PICTURE_LIMIT = 100_000
+"""Largest picture, in bytes, that goes into an event: events live in the run database."""
+
+
+def picture(path: Path) -> dg.MetadataValue:
+    """A PNG file shown inline, or a link to it where it is too large for the event log."""
+    content = path.read_bytes()
+    if len(content) > PICTURE_LIMIT:
+        return dg.MetadataValue.path(path)
+    encoded = base64.b64encode(content).decode()
+    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{encoded})")
+
+
+def metadata_of(outcome: Outcome) -> dict[str, Any]:
+    """Everything an outcome tells, as Dagster metadata values."""
+    values: dict[str, Any] = {
+        "path": dg.MetadataValue.path(outcome.path),
+        "summary": outcome.summary,
+        "fingerprint": outcome.fingerprint,
+        "already_up_to_date": outcome.reused,
+    }
+    values |= {key: value for key, value in outcome.metadata.items() if value is not None}
+    for title, table in outcome.tables.items():
+        if table.rows:
+            values[title] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in table.rows])
+    values |= {title: picture(path) for title, path in outcome.pictures.items() if path.exists()}
+    if outcome.warnings:
+        values["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in outcome.warnings))
+    return values
+
+
+def materialized(outcome: Outcome, *checks: dg.AssetCheckResult) -> dg.MaterializeResult:
+    """The result of an asset whose stage ended with `outcome`."""
+    return dg.MaterializeResult(
+        metadata=metadata_of(outcome),
+        data_version=dg.DataVersion(outcome.data_version),
+        check_results=list(checks),
+    )

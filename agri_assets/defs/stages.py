@@ -1,0 +1,54 @@
+"""How an asset calls its stage: resolve inputs, call one domain function, turn its outcome or error into Dagster's."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from agri_assets.config import Collection
+from agri_assets.defs.checks import STAGE_CHECKS
+from agri_assets.defs.metadata import materialized
+from agri_assets.defs.resources import Store
+from agri_assets.errors import AgriAssetsError
+from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome
+
+logger = logging.getLogger(__name__)
+
+Stage = Callable[[Collection, CollectionPaths], Outcome]
+TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
+
+
+@contextmanager
+def one_line_failures() -> Iterator[None]:
+    """Turn the project's own errors, which a retry cannot mend, into a failure of one line."""
+    try:
+        yield
+    except AgriAssetsError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+
+
+def finish(context: dg.AssetExecutionContext, kind: str, outcome: Outcome) -> dg.MaterializeResult:
+    """Log the warnings of an outcome and return it with the check of its kind of asset."""
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
+    return materialized(outcome, STAGE_CHECKS[kind].result(context.asset_key, outcome))
+
+
+def run_stage_asset(context: dg.AssetExecutionContext, store: Store, kind: str, stage: Stage) -> dg.MaterializeResult:
+    """Run the stage of an unpartitioned asset."""
+    name = context.asset_key.path[0]
+    with one_line_failures():
+        outcome = stage(store.collection(name), store.paths(name))
+    return finish(context, kind, outcome)
+
+
+def run_tile_asset(
+    context: dg.AssetExecutionContext, store: Store, kind: str, stage: TileStage
+) -> dg.MaterializeResult:
+    """Run the stage of an asset partitioned by tile."""
+    name = context.asset_key.path[0]
+    with one_line_failures():
+        outcome = stage(store.collection(name), store.paths(name), context.partition_key)
+    return finish(context, kind, outcome)

@@ -1,0 +1,119 @@
+"""The main job by the real commands: what it leaves, that nothing is done twice, and what it refuses."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+import xarray as xr
+from rio_cogeo.cogeo import cog_validate
+
+from agri_assets.store.layout import CollectionPaths
+
+pytestmark = pytest.mark.e2e
+
+MODELS = ("resnet50", "efficientnet_b3", "cnn_vit_hybrid")
+METRICS = {
+    "collection", "model", "framework", "parameters", "split", "proof", "n", "positives", "threshold", "accuracy",
+    "precision", "recall", "f1", "roc_auc", "pr_auc", "ece", "confusion", "ci95", "by_class", "split_fingerprint",
+    "data_version",
+}  # fmt: skip
+
+
+@pytest.fixture
+def paths(finished_home) -> CollectionPaths:
+    return CollectionPaths(finished_home.data, "sample")
+
+
+def report_of(paths: CollectionPaths, model: str):
+    return paths.report_run(model, json.loads((paths.report(model) / "current.json").read_text())["run"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_a_whole_report(paths, model):
+    folder = report_of(paths, model)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) >= METRICS
+    assert metrics["proof"] == "proved"
+    predictions = pq.read_table(folder / "predictions.parquet").to_pandas()
+    assert {"tile_id", "date", "label", "probability", "split", "cell"} <= set(predictions.columns)
+    test = predictions[predictions.split == "test"]
+    assert len(test) == metrics["n"]
+    called = test.probability >= metrics["threshold"]
+    counts = [[int(((called == column) & (test.label == row)).sum()) for column in (0, 1)] for row in (0, 1)]
+    assert counts == metrics["confusion"]
+    html = (folder / "report.html").read_text()
+    assert html.count("data:image/png;base64,") >= 3
+    assert (folder / "complete.json").exists()
+    assert list(folder.glob("*.png"))
+
+
+def test_damaged_product_is_refused_with_its_reason_and_stops_nothing(paths):
+    inventory = json.loads(paths.inventory("31TCJ").read_text())
+    refused = [entry for entry in inventory["entries"] if entry["state"] == "refused"]
+    present = [entry for entry in inventory["entries"] if entry["state"] == "present"]
+    assert len(refused) == 1
+    assert ".jp2" in refused[0]["reason"]
+    assert len(present) == 2
+
+
+def test_cube_opens_plainly_and_map_stands_on_its_grid(paths):
+    cube = xr.open_zarr(paths.cube("31TCJ"))["reflectance"]
+    assert cube.dims == ("time", "band", "y", "x")
+    assert cube.dtype == "uint16"
+    assert cube.sizes["time"] == 2
+    assert cog_validate(paths.map("31TCJ"), quiet=True)[0]
+    with rasterio.open(paths.map("31TCJ")) as land_map:
+        assert land_map.crs == cube.rio.crs
+        assert land_map.shape == (cube.sizes["y"], cube.sizes["x"])
+        assert tuple(land_map.transform)[:6] == tuple(cube.rio.transform())[:6]
+
+
+def stamps(paths: CollectionPaths) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in paths.folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_is_done_twice(finished_home, paths):
+    before = stamps(paths)
+    output = finished_home.materialize("key:sample/tile_cube", "--partition", "31TDJ")
+    assert "already up to date" in output
+    output = finished_home.materialize("key:sample/splits+ and not key:sample/land_map")
+    assert output.count("already up to date") >= 8
+    output = finished_home.materialize("key:sample/land_map", "--partition", "31TCJ")
+    assert "already up to date" in output
+    after = stamps(paths)
+    changed = {path for path in after if before.get(path) != after[path]}
+    assert not {path for path in changed if ".lock" not in path and "current.json" not in path}
+
+
+def copy_of(finished_home, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished_home.folder, folder)
+    return type(finished_home)(folder)
+
+
+def test_training_refuses_a_split_whose_proof_was_broken_by_hand(finished_home, tmp_path):
+    home = copy_of(finished_home, tmp_path)
+    paths = CollectionPaths(home.data, "sample")
+    table = pq.read_table(paths.assignments).to_pandas()
+    row = table.index[table.split == "train"][0]
+    table.loc[row, "split"] = "test"
+    table.to_parquet(paths.assignments)
+    for model in MODELS:
+        shutil.rmtree(paths.model(model))
+
+    plain = home.run(
+        "python", "-m", "agri_assets.training", "--collection", "sample", "--model", "efficientnet_b3", ok=False
+    )
+    assert "split" in plain.stdout.splitlines()[-1]
+    output = home.materialize("key:sample/efficientnet_b3", ok=False)
+    assert "split" in output
+    assert not list(paths.model("efficientnet_b3").glob("*/weights.safetensors"))
+
+
+def test_plain_training_command_knows_what_is_done(finished_home):
+    done = finished_home.run(
+        "python", "-m", "agri_assets.training", "--collection", "sample", "--model", "efficientnet_b3"
+    )
+    assert "already up to date" in done.stdout

@@ -1,0 +1,71 @@
+"""The rules of the house about imports, read from the source and from a running interpreter."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
+LAYERS = [
+    "errors", "progress", "settings", "config_file", "config", "store", "samples", "scenes", "labels", "cube", "splits",
+    "loading", "models", "training", "evaluation", "maps", "cli", "defs", "definitions",
+]  # fmt: skip
+LEAVES = {f"agri_assets.{name}" for name in ("settings", "scenes.settings", "labels.settings", "splits.settings")} | {
+    "agri_assets.training.recipe", "agri_assets.evaluation.settings", "agri_assets.maps.settings",
+}  # fmt: skip
+"""What each package declares for `config.py`: importable from everywhere, importing nothing but each other."""
+
+DAGSTER_ALLOWED = {"defs", "definitions.py", "cli/doctor.py"}
+HEAVY = ["torch", "keras", "timm", "lightning", "rasterio", "albumentations"]
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module)
+    return names
+
+
+def layer_of(module: str) -> str:
+    return module.removeprefix("agri_assets").strip(".").split(".")[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    module = ".".join(("agri_assets", *path.relative_to(PACKAGE).with_suffix("").parts))
+    own = layer_of(module)
+    if own in ("__init__", "__main__"):
+        return
+    for name in imported(path):
+        if not name.startswith("agri_assets.") or name in LEAVES:
+            continue
+        assert module not in LEAVES, f"{module} is a leaf and imports {name}"
+        assert LAYERS.index(layer_of(name)) <= LAYERS.index(own), f"{module} imports {name} from a later layer"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_domain_never_imports_dagster(path):
+    relative = path.relative_to(PACKAGE)
+    if relative.parts[0] in DAGSTER_ALLOWED or str(relative) in DAGSTER_ALLOWED:
+        return
+    assert not {name for name in imported(path) if name.split(".")[0] in ("dagster", "dagster_pipes")}
+
+
+def test_only_the_definitions_import_all_of_defs_and_defs_know_no_future_annotations():
+    for path in (PACKAGE / "defs").glob("*.py"):
+        assert "__future__" not in imported(path), f"{path}: dagster cannot read postponed annotations"
+
+
+def test_loading_the_code_location_loads_nothing_heavy():
+    code = f"import agri_assets.definitions, json, sys; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(output) == []
