@@ -1,11 +1,17 @@
 """`defs`: the single place where everything is wired."""
 
+import warnings
+
 import dagster as dg
 
 from agri_assets.config import CollectionsFile, load_collections
 from agri_assets.defs.ingest import archive_assets, scene_assets
 from agri_assets.defs.learning import learning_assets
 from agri_assets.defs.resources import Store
+
+# Dagster's own selection parser and Pipes client use parts that Dagster calls beta and preview; we use none.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, module=r"dagster\._core\.")
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.")
 
 EXECUTOR = dg.multiprocess_executor.configured(
     {"start_method": {"forkserver": {"preload_modules": ["agri_assets.definitions"]}}, "max_concurrent": 2}

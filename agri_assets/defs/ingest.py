@@ -1,5 +1,6 @@
 """From a source to the cube: the assets of one collection up to `tile_cube`."""
 
+import logging
 import os
 
 import dagster as dg
@@ -7,7 +8,9 @@ import dagster as dg
 from agri_assets.defs.checks import STAGE_CHECKS
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
-from agri_assets.defs.stages import finish, logger, one_line_failures, run_stage_asset, run_tile_asset
+from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
+
+logger = logging.getLogger(__name__)
 
 
 def scene_assets(collection: str) -> list[dg.AssetsDefinition]:

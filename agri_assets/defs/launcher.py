@@ -9,8 +9,9 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 
 from agri_assets.config import data_root, load_collections
 from agri_assets.errors import AgriAssetsError
-from agri_assets.store.commit import write_json, write_text
+from agri_assets.store.commit import write_text
 from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import write_outcome
 
 
 class PipesHandler(logging.Handler):
@@ -46,7 +47,7 @@ def main() -> int:
         except AgriAssetsError as error:
             write_text(args.refusal, str(error))
             return error.exit_code
-        write_json(args.result, outcome.model_dump(mode="json"))
+        write_outcome(args.result, outcome)
     return 0
 
 

@@ -1,6 +1,5 @@
 """How an asset calls its stage: resolve inputs, call one domain function, turn its outcome or error into Dagster's."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,8 +12,6 @@ from agri_assets.defs.resources import Store
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
-
-logger = logging.getLogger(__name__)
 
 Stage = Callable[[Collection, CollectionPaths], Outcome]
 TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
@@ -30,9 +27,7 @@ def one_line_failures() -> Iterator[None]:
 
 
 def finish(context: dg.AssetExecutionContext, kind: str, outcome: Outcome) -> dg.MaterializeResult:
-    """Log the warnings of an outcome and return it with the check of its kind of asset."""
-    for warning in outcome.warnings:
-        logger.warning("%s", warning)
+    """The result of an asset whose stage ended with `outcome`, with the check of its kind of asset."""
     return materialized(outcome, STAGE_CHECKS[kind].result(context.asset_key, outcome))
 
 

@@ -60,6 +60,8 @@ class SceneRecord(_Frozen):
         footprint: GeoJSON geometry, EPSG:4326.
         readable: False where rasters are absent (metadata only).
         fingerprint: Changes when the product's files change.
+        acquisition: What two processings of the same acquisition share: platform, tile, datatake and datastrip start.
+        generated: When the product was made (ISO 8601), which orders two processings by one baseline; may be empty.
     """
 
     scene_id: str
@@ -80,6 +82,8 @@ class SceneRecord(_Frozen):
     footprint: dict[str, object]
     readable: bool
     fingerprint: str
+    acquisition: str = ""
+    generated: str = ""
 
 
 class SceneState(StrEnum):
@@ -91,19 +95,35 @@ class SceneState(StrEnum):
 
 
 class InventoryEntry(_Frozen):
-    """One scene of a tile's inventory; `record` is None when it was refused before it could be read."""
+    """One scene of a tile's inventory.
+
+    Attributes:
+        name: As the source lists it.
+        state: What became of it.
+        reason: Why it is not present.
+        record: None when it was refused before it could be read.
+        stamp: The source's stamp when it was verified; while that stands, it is not verified again.
+    """
 
     name: str
     state: SceneState
     reason: str | None = None
     record: SceneRecord | None = None
+    stamp: str = ""
 
 
 class Inventory(_Frozen):
-    """Every scene the source lists for one tile, in order of acquisition, and what became of it."""
+    """Every scene the source lists for one tile, in order of acquisition, and what became of it.
+
+    Attributes:
+        tile: The MGRS tile.
+        entries: One per listed scene.
+        checked: Digest of what scenes were verified against (bands, grid, code); another one voids every stamp.
+    """
 
     tile: str
     entries: tuple[InventoryEntry, ...]
+    checked: str = ""
 
     @property
     def present(self) -> tuple[SceneRecord, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agri_assets.errors import StoreError
 
-_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 ARCHIVE_TILE = "archive"
 """The tile name of collections that are labelled archives."""

@@ -1,9 +1,9 @@
 """Receipts: what an output was made from and what came out; the ground of 'nothing to do'."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +27,7 @@ class Outcome(BaseModel):
     """What a finished stage tells: stored as its receipt, shown as the asset's metadata.
 
     Attributes:
-        path: The output, absolute.
+        path: The output.
         fingerprint: Of the inputs.
         data_version: Digest of the content, as downstream stages fingerprint it.
         summary: One line for a log.
@@ -75,10 +75,25 @@ def read_outcome(receipt: Path) -> Outcome:
         StoreError: There is none, or it is not a receipt.
     """
     try:
-        return Outcome.model_validate(read_json(receipt))
+        stored = Outcome.model_validate(read_json(receipt))
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise StoreError(f"{receipt}: not a receipt ({problem}); delete it and materialise again") from None
+    base = receipt.parent
+    return _with_paths(stored, lambda path: Path(os.path.normpath(base / path)))
+
+
+def write_outcome(receipt: Path, outcome: Outcome) -> None:
+    """Write a receipt; its paths count from its folder, so that a data root can be moved as a whole."""
+    base = receipt.parent
+    relative = _with_paths(outcome, lambda path: Path(os.path.relpath(path, base)))
+    write_json(receipt, relative.model_dump(mode="json"))
+
+
+def _with_paths(outcome: Outcome, change: Callable[[Path], Path]) -> Outcome:
+    pictures = {title: change(path) for title, path in outcome.pictures.items()}
+    outputs = tuple(change(path) for path in outcome.outputs)
+    return outcome.model_copy(update={"path": change(outcome.path), "pictures": pictures, "outputs": outputs})
 
 
 def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what: str) -> Outcome:
@@ -94,11 +109,8 @@ def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what
         logger.info("%s: already up to date, nothing done (%s)", what, done.summary)
         return done
     outcome = work()
-    write_json(receipt, outcome.model_dump(mode="json"))
+    write_outcome(receipt, outcome)
+    for warning in outcome.warnings:
+        logger.warning("%s: %s", what, warning)
     logger.info("%s: %s", what, outcome.summary)
     return outcome
-
-
-def json_scalars(values: dict[str, Any]) -> dict[str, Scalar]:
-    """Keep the values that a receipt's metadata can hold."""
-    return {key: value for key, value in values.items() if value is None or isinstance(value, int | float | str | bool)}

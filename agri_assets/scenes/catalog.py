@@ -1,0 +1,193 @@
+"""The tile catalogue: which tiles a collection has, on which grid, and which of them the source still holds."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agri_assets.config import Collection
+from agri_assets.errors import SceneError, StoreError
+from agri_assets.progress import track
+from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.identity import guard_identity
+from agri_assets.scenes.narrow import narrow
+from agri_assets.scenes.source import SceneSource, open_source
+from agri_assets.store.commit import staged
+from agri_assets.store.fingerprint import fingerprint
+from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome, Table, run_stage
+
+CODE_VERSION = "1"
+
+ACTIVE, RETIRED = "active", "retired"
+
+_SCHEMA = pa.schema(
+    [
+        ("tile", pa.string()),
+        ("status", pa.string()),
+        ("crs", pa.string()),
+        *((name, pa.float64()) for name in "abcdef"),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("first_seen", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class CatalogTile:
+    """One tile of the catalogue.
+
+    Attributes:
+        tile: MGRS name, zone in two digits.
+        active: Whether the source still holds scenes of it; a retired tile keeps its data and counts no more.
+        grid: The grid of its cube, land cover and map.
+        first_seen: When it was first catalogued (ISO 8601, UTC).
+    """
+
+    tile: str
+    active: bool
+    grid: TileGrid
+    first_seen: str = ""
+
+
+def build_catalog(collection: Collection, paths: CollectionPaths) -> Outcome:
+    """List the source's tiles and find the grid of each new one.
+
+    Always looks at the source, since only that can tell whether there is something new; writes when there is.
+
+    Raises:
+        SceneError: The source is missing or holds no usable scene.
+        IdentityError: Bands, units or kind of source changed over existing data.
+    """
+    guard_identity(collection, paths)
+    source = open_source(collection, paths)
+    source.prepare()
+    known = {tile.tile: tile for tile in read_catalog(paths)} if paths.catalog.exists() else {}
+    tiles, warnings = _survey(source, collection, known)
+    if not any(tile.active for tile in tiles):
+        raise SceneError(f"collection {collection.name}: {_why_empty(source, warnings)}")
+    version = fingerprint(
+        code=CODE_VERSION, tiles=[(tile.tile, tile.active, tile.grid) for tile in tiles], warnings=warnings
+    )
+    return run_stage(
+        paths.receipt("tile_catalog"),
+        version,
+        lambda: _write(tiles, version, warnings, paths.catalog),
+        f"{collection.name} tile_catalog",
+    )
+
+
+def read_catalog(paths: CollectionPaths) -> tuple[CatalogTile, ...]:
+    """Every tile ever catalogued, in order of name.
+
+    Raises:
+        StoreError: There is no catalogue yet.
+    """
+    if not paths.catalog.exists():
+        raise StoreError(f"{paths.catalog}: no such file; {_command(paths, 'tile_catalog')}")
+    rows = pq.read_table(paths.catalog, schema=_SCHEMA).to_pylist()
+    return tuple(
+        CatalogTile(
+            tile=row["tile"],
+            active=row["status"] == ACTIVE,
+            grid=TileGrid(
+                crs=row["crs"],
+                transform=(row["a"], row["b"], row["c"], row["d"], row["e"], row["f"]),
+                height=row["height"],
+                width=row["width"],
+            ),
+            first_seen=row["first_seen"],
+        )
+        for row in rows
+    )
+
+
+def catalog_tile(paths: CollectionPaths, tile: str) -> CatalogTile:
+    """One active tile.
+
+    Raises:
+        StoreError: The catalogue is missing, does not know the tile, or has retired it.
+    """
+    found = {entry.tile: entry for entry in read_catalog(paths)}.get(tile)
+    if found is None:
+        raise StoreError(f"tile {tile} is not in {paths.catalog}; {_command(paths, 'tile_catalog')}")
+    if not found.active:
+        raise StoreError(f"tile {tile} is retired: the source holds no scene of it any more; nothing to do for it")
+    return found
+
+
+def _command(paths: CollectionPaths, asset: str) -> str:
+    return f"run `dagster asset materialize -m agri_assets.definitions --select key:{paths.collection}/{asset}`"
+
+
+def _survey(
+    source: SceneSource, collection: Collection, known: dict[str, CatalogTile]
+) -> tuple[list[CatalogTile], tuple[str, ...]]:
+    """The catalogue as it should be now, and what people should know about it."""
+    found: dict[str, CatalogTile] = {}
+    warnings = list(source.strays())
+    names = source.tiles()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for tile in track(names, f"{collection.name}: tiles", len(names), "tiles"):
+        if before := known.get(tile):
+            found[tile] = CatalogTile(tile, True, before.grid, before.first_seen)
+        elif isinstance(grid := _first_grid(source, tile, collection.bands), TileGrid):
+            found[tile] = CatalogTile(tile, True, grid, now)
+        else:
+            warnings.append(f"{tile}: no usable scene, left out of the catalogue: {grid}")
+    for tile, before in known.items():
+        found.setdefault(tile, CatalogTile(tile, False, before.grid, before.first_seen))
+    return [found[tile] for tile in sorted(found)], tuple(warnings)
+
+
+def _first_grid(source: SceneSource, tile: str, bands: tuple[str, ...]) -> TileGrid | str:
+    """The grid of the tile's first readable scene, or why there is none."""
+    reason = "the source lists none"
+    for ref in source.scenes(tile):
+        try:
+            record = narrow(source.read(ref), bands)
+        except SceneError as error:
+            reason = str(error)
+            continue
+        if all(Path(band.href).exists() for band in record.bands.values()):
+            return TileGrid.of(record)
+        reason = f"{ref.name}: its rasters are not on disk"
+    return reason
+
+
+def _why_empty(source: SceneSource, warnings: tuple[str, ...]) -> str:
+    if not warnings:
+        return "the source holds no scene of any wanted tile; check its path and tiles in collections.yaml"
+    more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+    return f"the source holds no usable scene: {warnings[0]}{more}"
+
+
+def _write(tiles: list[CatalogTile], version: str, warnings: tuple[str, ...], path: Path) -> Outcome:
+    rows = [
+        {
+            "tile": tile.tile,
+            "status": ACTIVE if tile.active else RETIRED,
+            "crs": tile.grid.crs,
+            **dict(zip("abcdef", tile.grid.transform, strict=True)),
+            "height": tile.grid.height,
+            "width": tile.grid.width,
+            "first_seen": tile.first_seen,
+        }
+        for tile in tiles
+    ]
+    with staged(path) as staging:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), staging)
+    active = sum(tile.active for tile in tiles)
+    shown = tuple({key: row[key] for key in ("tile", "status", "crs", "height", "width", "first_seen")} for row in rows)
+    return Outcome(
+        path=path,
+        fingerprint=version,
+        data_version=version,
+        summary=f"{active} tiles active, {len(tiles) - active} retired",
+        metadata={"active": active, "retired": len(tiles) - active},
+        tables={"tiles": Table(rows=shown)},
+        warnings=warnings,
+    )

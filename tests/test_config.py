@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import pytest
+
+from agri_assets.config import collections_path, data_root, load_collections
+from agri_assets.errors import ConfigError
+
+GOOD = """\
+x-common: &common [B02, B03]
+
+collections:
+  fields:
+    source:
+      kind: safe
+      path: inbox
+    bands: *common
+    labels: {kind: worldcover, path: "${COVER:-cover}"}
+  archive:
+    source: {kind: archive, path: "${ARCHIVE}", val: "${VAL:-}"}
+    bands: [B04]
+    labels: {kind: classes, agricultural: [Pasture]}
+"""
+
+
+def _load(folder: Path, text: str = GOOD, **environment: str):
+    path = folder / "collections.yaml"
+    path.write_text(text)
+    return load_collections(path, environment)
+
+
+def _refused(folder: Path, text: str, name: str = "fields", **environment: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(folder, text, **environment).collection(name)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_relative_paths_count_from_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    fields = _load(tmp_path).collection("fields")
+    assert fields.source.path == tmp_path / "inbox"
+    assert fields.labels.path == tmp_path / "cover"
+    assert fields.bands == ("B02", "B03")
+
+
+def test_absolute_paths_and_variables(tmp_path):
+    file = _load(tmp_path, COVER="/maps", ARCHIVE="/tiles.zip")
+    assert file.collection("fields").labels.path == Path("/maps")
+    archive = file.collection("archive")
+    assert archive.source.path == Path("/tiles.zip")
+    assert archive.source.val is None
+    assert archive.is_archive
+
+
+def test_an_unset_variable_breaks_only_its_own_collection(tmp_path):
+    file = _load(tmp_path)
+    assert file.names == ("fields", "archive")
+    assert file.collection("fields").name == "fields"
+    assert file.outline("archive")[0]
+    with pytest.raises(ConfigError, match=r"collections\.yaml:11: ARCHIVE is not set; export ARCHIVE="):
+        file.collection("archive")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    bands: *common", "    bands: *common\n    bandz: [B02]", ":9: unknown key 'bandz'"),
+        ("      path: inbox", "      path: inbox\n      pathh: x", ":8: unknown key 'source.pathh'"),
+        ("path: inbox", "tiles: [33TWL]", "source.path: Field required"),
+        ("kind: safe", "kind: magic", ":5: source: Input tag 'magic'"),
+        ("bands: *common", "bands: [B02, B02]", "name one band twice"),
+        ("bands: *common", "bands: []", ":8: bands: "),
+        (
+            "bands: *common",
+            "bands: *common\n    tile_size: 16",
+            ":9: tile_size: Input should be greater than or equal to 32, got 16",
+        ),
+        ("bands: *common", "bands: *common\n    split: {resolution: high}", ":9: split.resolution: "),
+        ("bands: *common", "bands: *common\n    recipe: {epoch: 3}", ":9: unknown key 'recipe.epoch'"),
+        ("bands: *common", "bands: *common\n    models: {vgg: {}}", ":9: models.vgg"),
+        ("kind: worldcover, path", "kind: classes, agricultural: [x], p", "labels"),
+    ],
+)
+def test_bad_values_are_named_with_file_line_and_expectation(tmp_path, old, new, expected):
+    assert old in GOOD
+    message = _refused(tmp_path, GOOD.replace(old, new, 1))
+    assert message.startswith(str(tmp_path / "collections.yaml"))
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ":1: expected a mapping"),
+        ("- a\n", ":1: expected a mapping"),
+        ("collections: [a]\n", ":1: `collections` must be a mapping"),
+        ("collections:\n  Bad-Name: {}\n", ":2: bad collection name 'Bad-Name'"),
+        ("collections:\n  a: {}\n  a: {}\n", ":3: collection 'a' is declared twice"),
+        ("collection:\n  a: {}\n", ":1: unknown key 'collection'"),
+        ("collections:\n  a: {b: [}\n", ":2: not valid YAML"),
+        ("collections: {}\n", "declares no collections"),
+        ("collections:\n  fields: 3\n", ":2: expected a mapping of settings"),
+        ("collections:\n  other: {}\n", "no collection 'fields'; it declares other"),
+    ],
+)
+def test_files_of_the_wrong_shape_are_refused(tmp_path, text, expected):
+    assert expected in _refused(tmp_path, text)
+
+
+def test_an_archive_is_labelled_by_classes_and_scenes_by_land_cover(tmp_path):
+    text = GOOD.replace("{kind: classes, agricultural: [Pasture]}", "{kind: worldcover}")
+    assert "labelled by `kind: classes`" in _refused(tmp_path, text, "archive", ARCHIVE="x")
+
+
+def test_a_models_own_settings_lie_over_the_shared_recipe(tmp_path):
+    more = "    recipe: {epochs: 7}\n    models: {resnet50: {epochs: 2}, cnn_vit_hybrid: {}}\n"
+    fields = _load(tmp_path, GOOD.replace("    bands: *common\n", "    bands: *common\n" + more)).collection("fields")
+    assert fields.recipe_for("resnet50").epochs == 2
+    assert fields.recipe_for("cnn_vit_hybrid").epochs == 7
+    assert set(fields.models) == {"resnet50", "cnn_vit_hybrid"}
+
+
+def test_a_missing_file_says_where_to_set_it(tmp_path):
+    with pytest.raises(ConfigError, match="AGRI_COLLECTIONS"):
+        load_collections(tmp_path / "absent.yaml", {})
+
+
+def test_where_things_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data_root({}) == tmp_path / "data"
+    assert data_root({"AGRI_DATA_ROOT": "/big"}) == Path("/big")
+    with pytest.raises(ConfigError, match="object storage is not supported"):
+        data_root({"AGRI_DATA_ROOT": "s3://bucket/data"})
+    assert collections_path({"AGRI_COLLECTIONS": "mine.yaml"}) == tmp_path / "mine.yaml"
+    assert collections_path({}).name == "collections.yaml"
+    (tmp_path / "collections.yaml").write_text(GOOD)
+    assert collections_path({}) == tmp_path / "collections.yaml"
+
+
+def test_the_shipped_page_is_valid():
+    shipped = Path(__file__).parents[1] / "collections.yaml"
+    variables = dict.fromkeys(("AGRI_SENTINEL2", "AGRI_WORLDCOVER", "AGRI_EUROSAT"), "/x")
+    file = load_collections(shipped, variables)
+    assert file.names == ("sample", "sentinel2", "eurosat")
+    for name in file.names:
+        assert file.collection(name).bands
+    for kind in ("safe", "stac_catalog"):
+        switched = load_collections(shipped, {**variables, "AGRI_SENTINEL2_KIND": kind})
+        assert switched.collection("sentinel2").source.kind == kind
