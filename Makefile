@@ -20,7 +20,7 @@ dev: $(STAMP)
 	$(BIN)/dagster dev -w workspace.yaml
 
 bench: $(STAMP)
-	@echo "Benchmarks: none yet; see docs/architecture.md for where they will stand"
+	$(BIN)/python -m benchmarks.shards
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

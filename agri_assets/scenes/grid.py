@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from agri_assets.scenes.record import Affine, SceneRecord
 
+CORNER_TOLERANCE = 0.01
+"""Share of a pixel by which a raster's corner may miss the grid's: below what resampling could notice."""
+
 
 class TileGrid(BaseModel):
     """A north-up pixel grid.
@@ -40,6 +43,17 @@ class TileGrid(BaseModel):
         """(left, bottom, right, top) in the CRS."""
         a, _, left, _, e, top = self.transform
         return left, top + e * self.height, left + a * self.width, top
+
+    def is_filled_by(self, bounds: tuple[float, float, float, float], pixel: float) -> bool:
+        """Whether a raster of `pixel` metres starts at this grid's corner and ends at its far edges.
+
+        A coarse raster may reach beyond them by less than one pixel of its own, where sizes do not divide.
+        """
+        left, bottom, right, top = self.bounds
+        slack = CORNER_TOLERANCE * self.resolution
+        beyond = (bounds[2] - right, bottom - bounds[1])
+        at_corner = abs(bounds[0] - left) <= slack and abs(bounds[3] - top) <= slack
+        return at_corner and all(-slack <= excess < max(slack, pixel - slack) for excess in beyond)
 
     def positions(self, tile_size: int) -> tuple[int, int]:
         """Rows and columns of whole tile positions; pixels beyond them belong to no sample."""

@@ -12,9 +12,6 @@ from agri_assets.scenes.record import BandRecord, SceneRecord
 PIXEL_TYPES = {CLASSIFICATION: ("uint8",)}
 """Pixel types by layer; reflectance is unsigned 16 bit."""
 
-TOLERANCE = 0.01
-"""Largest disagreement of two corners, in pixels of the finest band: below what resampling could notice."""
-
 
 def verify_scene(record: SceneRecord, grid: TileGrid) -> None:
     """Check every raster that will be read: present, whole by the product's own checksums, on the tile's grid.
@@ -73,8 +70,8 @@ def _verify_grid(name: str, layer: BandRecord, path: Path, grid: TileGrid) -> No
         raise SceneError(
             f"{path}: {name} is {facts.dtype}, expected {PIXEL_TYPES.get(name, ('uint16',))[0]}; not usable"
         )
-    apart = max(abs(one - other) for one, other in zip(facts.grid.bounds, grid.bounds, strict=True))
-    if facts.grid.crs != grid.crs or facts.grid.resolution != layer.resolution or apart > TOLERANCE * grid.resolution:
+    in_place = facts.grid.crs == grid.crs and grid.is_filled_by(facts.grid.bounds, layer.resolution)
+    if not in_place or facts.grid.resolution != layer.resolution:
         raise SceneError(
             f"{path}: {name} is on {_shown(facts.grid)}, but the tile's grid is {_shown(grid)} and the product says "
             f"{layer.resolution:g} m; not usable"

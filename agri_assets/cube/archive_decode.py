@@ -1,0 +1,68 @@
+"""One image of an archive to pixels, band first; and what makes it unusable, in a few words."""
+
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+
+from agri_assets.cube.schema import Units
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+class UnusableImageError(ValueError):
+    """Why one image cannot be a sample; the caller counts them and raises `ArchiveError`."""
+
+
+def decode(content: bytes, name: str, bands: int, tile_size: int) -> Pixels:
+    """Pixels (bands, tile_size, tile_size), uint8 or uint16.
+
+    Raises:
+        UnusableImageError: It is damaged, or its size, bands or type are not those of the collection.
+    """
+    raw = _decode_tiff(content) if name.lower().endswith((".tif", ".tiff")) else _decode_picture(content)
+    if raw.dtype not in (np.uint8, np.uint16):
+        raise UnusableImageError(f"its pixels are {raw.dtype}, not uint8 or uint16")
+    if raw.shape[0] != bands:
+        raise UnusableImageError(f"it has {raw.shape[0]} bands, the collection has {bands}")
+    if raw.shape[1:] != (tile_size, tile_size):
+        raise UnusableImageError(f"it is {raw.shape[2]} by {raw.shape[1]} px, not {tile_size} by {tile_size}")
+    return raw
+
+
+def units_of(pixels: Pixels) -> Units:
+    """What the values of an image mean: 8 bits are picture values, 16 bits are reflectance times 10000."""
+    return "dn8" if pixels.dtype == np.uint8 else "reflectance"
+
+
+def _decode_picture(content: bytes) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnusableImageError(f"it cannot be decoded ({_short(error)})") from None
+    if array.ndim == 2:
+        return array[np.newaxis]
+    return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _decode_tiff(content: bytes) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            # tiles of archives often carry no place on the ground, and need none
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile(content) as memory, memory.open() as dataset:
+                pixels: Pixels = dataset.read()
+                return pixels
+    except RasterioError as error:
+        raise UnusableImageError(f"it cannot be decoded ({_short(error)})") from None
+
+
+def _short(error: Exception) -> str:
+    # Pillow names the memory buffer, which says nothing to anyone
+    return str(error).split(" <_io")[0].splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,152 @@
+"""The stage that appends a tile's new dates to its cube and rewrites its tile index."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+
+from agri_assets.config import Collection
+from agri_assets.cube.index import index_digest, write_index
+from agri_assets.cube.land_index import land_shares, read_land_cover, scene_index
+from agri_assets.cube.open import cube_info
+from agri_assets.cube.samples import slot_samples
+from agri_assets.cube.schema import CubeInfo, shard_size
+from agri_assets.cube.slots import append, commit, settle, wanted_dates
+from agri_assets.cube.summary import BuildReport, cube_outcome
+from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError
+from agri_assets.labels.settings import WorldCoverLabels
+from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.identity import guard_identity
+from agri_assets.scenes.inventory import read_inventory
+from agri_assets.scenes.record import SceneRecord
+from agri_assets.store.commit import locked
+from agri_assets.store.fingerprint import fingerprint
+from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome, read_outcome, run_stage
+
+CODE_VERSION = "1"
+"""Raised when the same cube would get another index."""
+
+
+def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Outcome:
+    """Append the dates of a tile's inventory that its cube lacks, and write its tile index.
+
+    A scene that cannot be read is refused with its reason and the others go on. Where only land cover or settings of
+    labels, clouds or cells changed, only the index is written.
+
+    Raises:
+        CubeError: An upstream output is missing, or not one scene could be read.
+        IdentityError: Bands or tile size changed over an existing cube.
+        StoreError: Another process is building this cube.
+    """
+    guard_identity(collection, paths)
+    inputs = fingerprint(
+        raw_scenes=_upstream(paths, "raw_scenes", tile),
+        land_cover=_upstream(paths, "land_cover", tile),
+        bands=collection.bands,
+        tile_size=collection.tile_size,
+        labels=collection.labels,
+        clouds=collection.clouds,
+        resolution=collection.split.resolution,
+        code=CODE_VERSION,
+    )
+
+    def work() -> Outcome:
+        with locked(paths.cube(tile), f"the cube of {tile}"):
+            return _build(collection, paths, tile, inputs)
+
+    return run_stage(paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}")
+
+
+def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: str) -> Outcome:
+    started = time.monotonic()
+    update = _update_pixels(collection, paths, tile)
+    took = time.monotonic() - started
+    index = _write_index(collection, paths, tile, update.info)
+    report = BuildReport(update.info, index_digest(index), update.built, update.refused, update.vanished, took)
+    return cube_outcome(paths, tile, report, index, inputs)
+
+
+@dataclass(frozen=True)
+class _Update:
+    info: CubeInfo
+    built: tuple[str, ...]
+    refused: tuple[str, ...]
+    vanished: tuple[str, ...]
+
+
+def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) -> _Update:
+    """Bring the time axis up to date, one committed date after the other."""
+    cube = paths.cube(tile)
+    records = read_inventory(paths, tile).present
+    if not records:
+        raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
+    before = _existing(cube, collection) or _empty(collection, tile, records)
+    info, missing, gone = settle(before, wanted_dates(records, before))
+    vanished = [
+        f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
+    ]
+    if info.slots:
+        # also mends the arrays' own metadata where a build was killed right after its commit
+        commit(cube, info)
+    built, refused = [], []
+    for wanted in missing:
+        try:
+            info = append(cube, info, wanted, collection.clouds)
+            built.append(wanted.date)
+        except SceneError as error:
+            refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
+    if not info.active:
+        raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {refused[0]}")
+    return _Update(info, tuple(built), tuple(refused), tuple(vanished))
+
+
+def _existing(cube: Path, collection: Collection) -> CubeInfo | None:
+    if not (cube / "zarr.json").exists():
+        return None
+    info = cube_info(cube)
+    if (info.bands, info.tile_size) != (collection.bands, collection.tile_size):
+        raise IdentityError(
+            f"{cube}: was built with bands {', '.join(info.bands)} and tile_size {info.tile_size}, which "
+            f"{collection.name} no longer has; restore them, rename the collection or delete its cubes"
+        )
+    return info
+
+
+def _empty(collection: Collection, tile: str, records: tuple[SceneRecord, ...]) -> CubeInfo:
+    """The cube before its first date, on the grid of the tile's first scene."""
+    grid = TileGrid.of(records[0])
+    return CubeInfo(
+        tile=tile,
+        bands=collection.bands,
+        units="reflectance",
+        tile_size=collection.tile_size,
+        shard_size=shard_size(collection.tile_size),
+        height=grid.height,
+        width=grid.width,
+        grid=grid,
+    )
+
+
+def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> gpd.GeoDataFrame:
+    if not isinstance(collection.labels, WorldCoverLabels) or info.grid is None:
+        raise CubeError(f"{collection.name}: is an archive; build it with build_archive_cube")
+    codes = read_land_cover(paths.land_cover(tile), info.grid)
+    land = land_shares(codes, info.tile_size, collection.labels.agricultural)
+    samples = slot_samples(paths.cube(tile), info, collection.clouds)
+    index = scene_index(info, samples, land, collection.labels, collection.split.resolution)
+    write_index(paths.tiles(tile), index)
+    return index
+
+
+def _upstream(paths: CollectionPaths, asset: str, tile: str) -> str:
+    """The data version of what this stage is made from."""
+    receipt = paths.receipt(asset, tile)
+    try:
+        return read_outcome(receipt).data_version
+    except StoreError:
+        raise CubeError(
+            f"{receipt}: {asset} of {tile} is not there; run `dagster asset materialize -m agri_assets.definitions "
+            f"--select key:{paths.collection}/{asset} --partition {tile}`"
+        ) from None

@@ -1,0 +1,105 @@
+"""The manifest of a slot: what each of its shard files holds, so that loss and damage can be told from emptiness."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agri_assets.errors import CubeError
+from agri_assets.store.commit import read_json, write_json
+from agri_assets.store.fingerprint import fingerprint
+
+ShardState = Literal["data", "empty", "failed"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ShardRecord(_Frozen):
+    """One shard of one array in one slot.
+
+    Attributes:
+        array: `reflectance` or `scl`.
+        y: First pixel row.
+        x: First pixel column.
+        state: `data` has a file, `empty` (all zero) has none, `failed` could not be read from its source.
+        digest: SHA-256 of the decoded pixels.
+        sha256: Of the stored file.
+        size: Of the stored file, bytes.
+    """
+
+    array: str
+    y: int
+    x: int
+    state: ShardState
+    digest: str | None = None
+    sha256: str | None = None
+    size: int = 0
+
+
+class SlotManifest(_Frozen):
+    """Everything known about one slot once its shards are written.
+
+    Attributes:
+        slot: Index on the time axis.
+        date: Day of acquisition, None in archives.
+        scene_id: As in the cube's description.
+        fingerprint: As in the cube's description.
+        clipped: Valid pixels whose reflectance was below 1 and became 1, over all bands.
+        reason: Why the slot could not be filled, if a shard failed.
+        shards: Its shards.
+    """
+
+    slot: int
+    date: str | None
+    scene_id: str
+    fingerprint: str
+    clipped: int = 0
+    reason: str | None = None
+    shards: tuple[ShardRecord, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the decoded pixels of the whole slot, whatever the order in which its shards were written."""
+        return fingerprint(shards=sorted((shard.array, shard.y, shard.x, shard.digest) for shard in self.shards))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all its files."""
+        return sum(shard.size for shard in self.shards)
+
+
+def manifest_folder(cube: Path) -> Path:
+    """Where a cube's manifests are: beside it, since Zarr readers take every folder in a cube for an array."""
+    return cube.with_suffix(".manifest")
+
+
+def manifest_path(cube: Path, slot: int) -> Path:
+    """The manifest of one slot."""
+    return manifest_folder(cube) / f"slot-{slot:05d}.json"
+
+
+def samples_path(cube: Path, slot: int) -> Path:
+    """The figures of every position of one slot (Parquet): what the tile index is made from."""
+    return manifest_folder(cube) / f"slot-{slot:05d}.parquet"
+
+
+def write_manifest(path: Path, manifest: SlotManifest) -> None:
+    """Write a manifest atomically."""
+    write_json(path, manifest.model_dump(mode="json"))
+
+
+def read_manifest(path: Path) -> SlotManifest:
+    """Read a manifest.
+
+    Raises:
+        CubeError: It is not one.
+        StoreError: It is missing.
+    """
+    try:
+        return SlotManifest.model_validate(read_json(path))
+    except ValidationError as error:
+        raise CubeError(
+            f"{path}: not a manifest ({error.errors()[0]['msg']}); delete the cube and build again"
+        ) from None

@@ -1,0 +1,90 @@
+"""Opening a cube: for people as xarray, for machines as one array through zarrs; always by the committed root."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from pydantic import ValidationError
+
+from agri_assets.cube.pipeline import bulk_array, use_zarrs
+from agri_assets.cube.schema import ATTRIBUTE, BANDS_ARRAY, CubeInfo, Slot
+from agri_assets.errors import CubeError, StoreError
+from agri_assets.store.commit import read_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CubeInfo", "Slot", "cube_info", "open_array", "open_cube", "open_reflectance", "read_block", "use_zarrs"]
+
+
+def root_of(path: Path) -> dict[str, Any]:
+    """The committed root document of a cube.
+
+    Raises:
+        CubeError: There is no cube, or it is not one of ours.
+    """
+    try:
+        document: dict[str, Any] = read_json(path / "zarr.json")
+    except StoreError as error:
+        raise CubeError(f"{path}: no readable cube here ({error})") from None
+    if ATTRIBUTE not in document.get("attributes", {}) or "consolidated_metadata" not in document:
+        raise CubeError(f"{path}: not a cube of this project (no attribute {ATTRIBUTE!r} in zarr.json); check the path")
+    return document
+
+
+def cube_info(path: Path) -> CubeInfo:
+    """The description of a cube: bands, units, sizes, grid and slots.
+
+    Raises:
+        CubeError: There is no cube, or its description cannot be read.
+    """
+    try:
+        return CubeInfo.model_validate(root_of(path)["attributes"][ATTRIBUTE])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise CubeError(f"{path}: its description is damaged at {where} ({problem['msg']}); build it again") from None
+
+
+def open_array(path: Path, name: str) -> zarr.Array[Any]:
+    """One array of a cube for bulk reads through zarrs, read-only, as long as its committed slots.
+
+    Index every axis with slices: `a[0]` reads at a quarter of the rate of `a[0:1]`.
+
+    Raises:
+        CubeError: There is no such cube or array, or zarrs cannot serve it.
+    """
+    metadata = root_of(path)["consolidated_metadata"]["metadata"]
+    if name not in metadata:
+        raise CubeError(f"{path}: holds no array {name!r}; it holds {', '.join(metadata)}")
+    return bulk_array(path, name, metadata[name], read_only=True)
+
+
+def open_reflectance(path: Path) -> zarr.Array[Any]:
+    """The pixels (time, band, y, x), uint16, for bulk reads through zarrs; see `open_array`."""
+    return open_array(path, BANDS_ARRAY)
+
+
+def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """Pixels of one slot from (y, x) on, (band, height, width), or (height, width) of an array without bands."""
+    depth = [slice(None)] * (array.ndim - 3)
+    place = (slice(slot, slot + 1), *depth, slice(y, y + shape[0]), slice(x, x + shape[1]))
+    block: npt.NDArray[Any] = np.asarray(array[place])[0]
+    return block
+
+
+def open_cube(path: Path) -> "xr.Dataset":
+    """The cube as a lazy dataset: shard-sized Dask chunks, dates in order, inactive slots left out.
+
+    Raises:
+        CubeError: There is no cube.
+    """
+    # here and not above: loaders' workers import this module and need no xarray
+    import xarray as xr
+
+    info = cube_info(path)
+    chunks = {"time": 1, "band": -1, "y": info.shard_size, "x": info.shard_size}
+    dataset: xr.Dataset = xr.open_zarr(path, chunks=chunks, consolidated=True)
+    return dataset.isel(time=[slot.slot for slot in info.active])

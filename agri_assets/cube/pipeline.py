@@ -1,0 +1,77 @@
+"""Which codec pipeline an array uses: zarrs for bulk pixels, and never another one silently."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import zarr
+import zarrs
+from zarr.storage import LocalStore, StorePath
+
+from agri_assets.errors import CubeError
+
+FAST = "zarrs.ZarrsCodecPipeline"
+PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+
+_switch = threading.RLock()
+
+
+def use_zarrs() -> None:
+    """Make zarrs the codec pipeline of every array opened from here on; may be called any number of times.
+
+    Raises:
+        CubeError: Another pipeline stays in force.
+    """
+    zarr.config.set({"codec_pipeline.path": FAST})
+    if (active := zarr.config.get("codec_pipeline.path")) != FAST:
+        raise CubeError(f"the active Zarr codec pipeline is {active}, not {FAST}; reinstall the package zarrs")
+
+
+class ReadOnlyArray(zarr.Array[Any]):
+    """An array that refuses writes by itself: zarrs writes to a store although it was opened read-only."""
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        """Refuse.
+
+        Raises:
+            CubeError: Always.
+        """
+        raise CubeError(f"{self.store_path}: opened for reading; cubes are written by materialising tile_cube only")
+
+
+def bulk_array(root: Path, name: str, metadata: dict[str, Any], read_only: bool) -> zarr.Array[Any]:
+    """An array for bulk reads or writes through zarrs, described by `metadata` and not by the store's own files.
+
+    Args:
+        root: The cube.
+        name: Name of the array below it.
+        metadata: The array's Zarr v3 metadata document.
+        read_only: Refuse writes.
+
+    Raises:
+        CubeError: zarrs cannot serve the array.
+    """
+    # strict: an index form that zarrs does not know raises instead of falling back to the slow pipeline
+    with _pipeline(FAST, strict=True):
+        kind = ReadOnlyArray if read_only else zarr.Array
+        array: zarr.Array[Any] = kind.from_dict(StorePath(LocalStore(root, read_only=read_only), name), metadata)
+        pipeline = array.async_array.codec_pipeline
+    if not isinstance(pipeline, zarrs.ZarrsCodecPipeline) or pipeline.impl is None:
+        raise CubeError(f"{root}/{name}: not served by zarrs but by {type(pipeline).__name__}; check its codecs")
+    return array
+
+
+@contextmanager
+def plain_pipeline() -> Iterator[None]:
+    """zarr-python's own pipeline for the length of the block: for strings and memory stores, unknown to zarrs."""
+    with _pipeline(PLAIN, strict=False):
+        yield
+
+
+@contextmanager
+def _pipeline(path: str, strict: bool) -> Iterator[None]:
+    # the setting is global and read when an array is made, so one thread at a time
+    with _switch, zarr.config.set({"codec_pipeline.path": path, "codec_pipeline.strict": strict}):
+        yield

@@ -1,0 +1,71 @@
+"""Figures of every tile position: shares of valid, clear and agricultural pixels, and where it lies on the ground."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import h3
+import mgrs
+import numpy as np
+import numpy.typing as npt
+import shapely
+from pyproj import Transformer
+
+from agri_assets.scenes.grid import TileGrid
+
+Fractions = npt.NDArray[np.float32]
+"""One value per position, (rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where positions lie, row by row.
+
+    Attributes:
+        geometry: Their outlines, EPSG:4326.
+        cell: H3 cells of their centres.
+        owner: MGRS tiles that their centres lie in by the nominal 100 km grid; only the owner's samples count.
+    """
+
+    geometry: npt.NDArray[np.object_]
+    cell: tuple[str, ...]
+    owner: tuple[str, ...]
+
+
+def share(mask: npt.NDArray[np.bool_], tile_size: int) -> Fractions:
+    """Share of true pixels in every whole position of a (height, width) mask."""
+    return (count(mask, tile_size) / np.float32(tile_size * tile_size)).astype(np.float32)
+
+
+def count(mask: npt.NDArray[np.bool_], tile_size: int) -> npt.NDArray[np.int64]:
+    """Number of true pixels in every whole position of a (height, width) mask."""
+    rows, cols = mask.shape[0] // tile_size, mask.shape[1] // tile_size
+    whole = mask[: rows * tile_size, : cols * tile_size].reshape(rows, tile_size, cols, tile_size)
+    counted: npt.NDArray[np.int64] = np.count_nonzero(whole, axis=(1, 3))
+    return counted
+
+
+@lru_cache(maxsize=4)
+def ground(grid: TileGrid, tile_size: int, resolution: int) -> Ground:
+    """Outlines, cells and owners of all whole positions of a grid.
+
+    Args:
+        grid: The tile's grid.
+        tile_size: Edge of a position in pixels.
+        resolution: Of the H3 cells.
+    """
+    rows, cols = grid.positions(tile_size)
+    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    a, _, left, _, e, top = grid.transform
+    x, y = left + a * tile_size * np.arange(cols + 1), top + e * tile_size * np.arange(rows + 1)
+    corners = np.stack(to_degrees.transform(*np.meshgrid(x, y)), axis=-1)
+    around = (corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1], corners[:-1, :-1])
+    rings = np.stack(around, axis=2).reshape(rows * cols, 5, 2)
+    middle_x, middle_y = np.meshgrid(x[:-1] + a * tile_size / 2, y[:-1] + e * tile_size / 2)
+    longitude, latitude = to_degrees.transform(middle_x.ravel(), middle_y.ravel())
+    places = list(zip(latitude.tolist(), longitude.tolist(), strict=True))
+    converter = mgrs.MGRS()
+    return Ground(
+        geometry=np.asarray(shapely.polygons(rings), dtype=object),
+        cell=tuple(h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places),
+        owner=tuple(converter.toMGRS(lat, lon, MGRSPrecision=0) for lat, lon in places),
+    )

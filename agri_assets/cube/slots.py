@@ -1,0 +1,163 @@
+"""The time axis of a cube: which slots are wanted, which are there, and how one is appended."""
+
+import logging
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
+from agri_assets.cube.samples import write_samples
+from agri_assets.cube.scene_shards import SlotPixels, build_slot
+from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
+from agri_assets.cube.shards import slot_folder
+from agri_assets.cube.zarr_metadata import root_document
+from agri_assets.errors import SceneError
+from agri_assets.scenes.record import SceneRecord
+from agri_assets.scenes.settings import CloudSettings
+from agri_assets.store.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
+
+PIXELS_VERSION = "1"
+"""Raised when the same scene would make other pixels; every date is then built anew."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One date that should be in the cube.
+
+    Attributes:
+        date: Day of acquisition (ISO).
+        records: Its scenes, in the order in which they are merged.
+        fingerprint: Of the source files and of how they are converted.
+    """
+
+    date: str
+    records: tuple[SceneRecord, ...]
+    fingerprint: str
+
+    @property
+    def scene_id(self) -> str:
+        """The scene's name, or those of all merged scenes joined by `+`."""
+        return "+".join(record.scene_id for record in self.records)
+
+    def slot(self, number: int, digest: str = "") -> Slot:
+        """This date as a slot of the time axis."""
+        return Slot(
+            slot=number,
+            date=self.date,
+            scene_id=self.scene_id,
+            fingerprint=self.fingerprint,
+            active=True,
+            digest=digest,
+        )
+
+
+def wanted_dates(records: Sequence[SceneRecord], info: CubeInfo) -> tuple[Wanted, ...]:
+    """One entry per day; granules of one day are merged, the earliest first."""
+    days: dict[str, list[SceneRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.acquired, record.scene_id)):
+        days[record.acquired.date().isoformat()].append(record)
+    return tuple(Wanted(day, tuple(group), _fingerprint(group, info)) for day, group in sorted(days.items()))
+
+
+def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
+    """Compare what is there with what is wanted.
+
+    Returns:
+        The cube with returning dates active again and vanished ones inactive, the dates that must be built, and the
+        slots of vanished dates. A date whose scene changed keeps its old slot until the new one is whole.
+    """
+    by_date = {item.date: item for item in wanted}
+    # the last slot that holds what is wanted; after a change and back again there may be two
+    holds: dict[str | None, int] = {
+        slot.date: slot.slot
+        for slot in info.slots
+        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint
+    }
+    slots = tuple(slot.model_copy(update={"active": _counts(slot, by_date, holds)}) for slot in info.slots)
+    missing = tuple(item for item in wanted if item.date not in holds)
+    gone = tuple(slot for slot in info.slots if slot.active and slot.date not in by_date)
+    return info.model_copy(update={"slots": slots}), missing, gone
+
+
+def _counts(slot: Slot, wanted: Mapping[str, Wanted], holds: Mapping[str | None, int]) -> bool:
+    if slot.date in holds:
+        return holds[slot.date] == slot.slot
+    return slot.active and slot.date in wanted
+
+
+def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+    """Build one date into a new slot and commit it; an older slot of the date becomes inactive in the same instant.
+
+    Raises:
+        SceneError: A raster cannot be read; the cube stays as it was, and a manifest says why.
+    """
+    number = len(info.slots)
+    longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
+    failure = manifest_folder(cube) / f"failed-{wanted.date}.json"
+    try:
+        pixels = build_slot(cube, longer, number, wanted.records)
+    except SceneError as error:
+        write_manifest(failure, _failed(wanted, longer, str(error)))
+        for name in (BANDS_ARRAY, CLASSES_ARRAY):
+            shutil.rmtree(slot_folder(cube, name, number), ignore_errors=True)
+        raise
+    failure.unlink(missing_ok=True)
+    manifest = _manifest(wanted, number, pixels)
+    write_samples(cube, longer, number, pixels, clouds)
+    write_manifest(manifest_path(cube, number), manifest)
+    earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
+    committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})
+    commit(cube, committed)
+    logger.info("%s %s: committed as slot %d (%s)", info.tile, wanted.date, number, wanted.scene_id)
+    return committed
+
+
+def commit(cube: Path, info: CubeInfo) -> None:
+    """Make the cube what `info` says; its shards must be there already."""
+    document = root_document(info)
+    write_coordinates(cube, info, document)
+    commit_root(cube, document)
+
+
+def _manifest(wanted: Wanted, number: int, pixels: SlotPixels) -> SlotManifest:
+    return SlotManifest(
+        slot=number,
+        date=wanted.date,
+        scene_id=wanted.scene_id,
+        fingerprint=wanted.fingerprint,
+        clipped=pixels.clipped,
+        shards=pixels.shards,
+    )
+
+
+def _failed(wanted: Wanted, info: CubeInfo, reason: str) -> SlotManifest:
+    """None of a slot that could not be filled is committed, so every shard of it counts as failed."""
+    places = [(name, *place) for name in (BANDS_ARRAY, CLASSES_ARRAY) for place in info.shards]
+    return SlotManifest(
+        slot=len(info.slots) - 1,
+        date=wanted.date,
+        scene_id=wanted.scene_id,
+        fingerprint=wanted.fingerprint,
+        reason=reason,
+        shards=tuple(ShardRecord(array=name, y=y, x=x, state="failed") for name, y, x in places),
+    )
+
+
+def _fingerprint(records: Sequence[SceneRecord], info: CubeInfo) -> str:
+    bands = [
+        {name: (band.offset, band.scale, band.nodata) for name, band in record.bands.items() if name in info.bands}
+        for record in records
+    ]
+    return fingerprint(
+        scenes=[record.fingerprint for record in records],
+        bands=bands,
+        order=info.bands,
+        tile_size=info.tile_size,
+        grid=info.grid,
+        code=PIXELS_VERSION,
+    )

@@ -1,0 +1,126 @@
+"""What a finished cube tells: figures, a row per date, and a picture of the newest clear one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from agri_assets.cube.manifest import manifest_path, read_manifest
+from agri_assets.cube.open import cube_info, open_reflectance, read_block
+from agri_assets.cube.pictures import stretch, true_colour, write_picture
+from agri_assets.cube.schema import CubeInfo, Slot
+from agri_assets.store.fingerprint import fingerprint
+from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome, Scalar, Table
+
+PICTURE_PIXELS = 384
+"""Longest edge of a quick-look before it is fitted to the size limit."""
+
+CLEAR_ENOUGH = 0.5
+"""Mean clear fraction from which a date is shown; below it the clearest date is."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What one run of the stage did.
+
+    Attributes:
+        info: The committed cube.
+        index: Digest of the tile index.
+        built: Dates that were appended.
+        refused: A line per date whose scene could not be read.
+        vanished: A line per date that became inactive.
+        seconds: Time taken by the pixels.
+    """
+
+    info: CubeInfo
+    index: str
+    built: tuple[str, ...]
+    refused: tuple[str, ...]
+    vanished: tuple[str, ...]
+    seconds: float
+
+
+def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: pd.DataFrame, inputs: str) -> Outcome:
+    """The receipt of a finished cube."""
+    cube, info = paths.cube(tile), report.info
+    rows = [_row(cube, slot, index[index["slot"] == slot.slot]) for slot in info.active]
+    latest = _show(info, index)
+    picture = paths.receipt("tile_cube", tile).with_name(f"{tile}-{latest.date}.png")
+    write_picture(picture, stretch(quick_look(cube, latest.slot)))
+    megabytes = len(report.built) * info.height * info.width * (2 * len(info.bands) + 1) / 1e6
+    return Outcome(
+        path=cube,
+        fingerprint=inputs,
+        data_version=data_version(info, report.index),
+        summary=_summary(report, rows),
+        metadata={
+            "dates": len(info.active),
+            "dates_built": len(report.built),
+            "slots": len(info.slots),
+            "refused": len(report.refused),
+            "positions": int(index["tile_id"].nunique()),
+            "agricultural": int(index.drop_duplicates("tile_id")["label"].sum()),
+            "index": str(paths.tiles(tile)),
+            "stored_mb": round(sum(float(row["stored_mb"] or 0) for row in rows), 1),
+            "seconds": round(report.seconds, 1),
+            "mb_per_s": round(megabytes / report.seconds, 1) if report.built else None,
+        },
+        tables={"dates": Table(rows=tuple(rows))},
+        pictures={f"{tile} {latest.date}": picture},
+        warnings=(*report.refused, *report.vanished),
+        outputs=(cube / "zarr.json", paths.tiles(tile)),
+    )
+
+
+def data_version(info: CubeInfo, index: str) -> str:
+    """Digest of what the cube and its index mean: pixels by date, coordinates, labels; not of slots or stored bytes."""
+    return fingerprint(
+        pixels=[(slot.date, slot.digest) for slot in info.active],
+        coordinates=(info.grid, info.bands, info.tile_size, info.units),
+        index=index,
+    )
+
+
+def quick_look(cube: Path, slot: int) -> npt.NDArray[np.uint16]:
+    """True colour of one slot, thinned to the size of a picture: (3, height, width), read shard by shard."""
+    info, array = cube_info(cube), open_reflectance(cube)
+    step = max(1, -(-max(info.height, info.width) // PICTURE_PIXELS))
+    colours = list(true_colour(info.bands))
+    look = np.zeros((3, -(-info.height // step), -(-info.width // step)), dtype=np.uint16)
+    for y, x in info.shards:
+        shard = read_block(array, slot, y, x, info.shard_shape(y, x))[colours]
+        # the first row and column of this shard that fall on the picture's own steps
+        down, right = -y % step, -x % step
+        part = shard[:, down::step, right::step]
+        top, left = (y + down) // step, (x + right) // step
+        look[:, top : top + part.shape[1], left : left + part.shape[2]] = part
+    return look
+
+
+def _show(info: CubeInfo, index: pd.DataFrame) -> Slot:
+    """The newest date that is clear enough, else the clearest."""
+    clear = index.groupby("slot")["clear_fraction"].mean()
+    enough = [slot for slot in info.active if clear[slot.slot] >= CLEAR_ENOUGH]
+    return enough[-1] if enough else max(info.active, key=lambda slot: float(clear[slot.slot]))
+
+
+def _row(cube: Path, slot: Slot, positions: pd.DataFrame) -> dict[str, Scalar]:
+    manifest = read_manifest(manifest_path(cube, slot.slot))
+    return {
+        "date": slot.date,
+        "scene": slot.scene_id,
+        "slot": slot.slot,
+        "valid": round(float(positions["valid_fraction"].mean()), 3),
+        "clear": round(float(positions["clear_fraction"].mean()), 3),
+        "clipped_pixels": manifest.clipped,
+        "stored_mb": round(manifest.stored_bytes / 1e6, 1),
+    }
+
+
+def _summary(report: BuildReport, rows: list[dict[str, Scalar]]) -> str:
+    built = f"{len(report.built)} built in {report.seconds:.0f} s" if report.built else "no new pixels"
+    refused = f", {len(report.refused)} refused" if report.refused else ""
+    return f"{len(rows)} dates ({built}{refused})"

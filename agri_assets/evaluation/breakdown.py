@@ -1,0 +1,55 @@
+"""Where a model is right and wrong: figures by class, with a class left out, and its most confident mistakes."""
+
+import numpy as np
+import numpy.typing as npt
+
+from agri_assets.evaluation.metrics import Floats, Labels, Scores, score
+from agri_assets.evaluation.records import ClassScores
+
+Names = npt.NDArray[np.object_]
+
+
+def by_class(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, ClassScores]:
+    """Figures per class name, the largest class first; samples without a class name are left out."""
+    called = probability >= threshold
+    found = {}
+    for name in _classes(names):
+        mine = names == name
+        found[name] = ClassScores(
+            n=int(mine.sum()),
+            positives=int(label[mine].sum()),
+            called=float(called[mine].mean()),
+            accuracy=float((called[mine] == (label[mine] == 1)).mean()),
+        )
+    return found
+
+
+def without_class(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, Scores]:
+    """The figures of what remains when one agricultural class is left out, for each where both labels remain.
+
+    A class is agricultural when most of its samples are. Classes such as EuroSAT's Pasture are arguable, and the
+    figures without them tell how much hangs on that argument.
+    """
+    found = {}
+    for name in _classes(names):
+        rest = names != name
+        if label[~rest].mean() > 0.5 and 0 < label[rest].sum() < rest.sum():
+            found[name] = score(label[rest], probability[rest], threshold)
+    return found
+
+
+def worst_mistakes(label: Labels, probability: Floats, threshold: float, count: int) -> npt.NDArray[np.intp]:
+    """Indices of the wrong samples farthest from the threshold, the worst first.
+
+    Distance is relative to the room on that side of the threshold, so that both kinds of mistake can lead.
+    """
+    called = probability >= threshold
+    room = np.where(called, 1 - threshold, threshold)
+    distance = np.abs(probability - threshold) / np.maximum(room, np.finfo(float).tiny)
+    wrong = np.flatnonzero(called != (label == 1))
+    return wrong[np.argsort(-distance[wrong], kind="stable")][:count]
+
+
+def _classes(names: Names) -> list[str]:
+    known, counts = np.unique(names[names != np.array(None)].astype(str), return_counts=True)
+    return [str(name) for name in known[np.argsort(-counts, kind="stable")]]

@@ -1,0 +1,170 @@
+"""The page of one report: what a person reads first is the figures with their intervals, then where the model fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agri_assets.evaluation import page
+from agri_assets.evaluation.chips import Chip
+from agri_assets.evaluation.drawing import small_png
+from agri_assets.evaluation.metrics import METRICS, MetricName, Scores
+from agri_assets.evaluation.records import Metrics
+from agri_assets.store.fingerprint import run_name
+from agri_assets.store.receipt import Outcome
+
+NAMES: Mapping[MetricName, str] = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "average precision",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "ece": "calibration error",
+}
+"""Names for people, in the order in which they are shown."""
+
+PROOFS = {
+    "proved": "split proved disjoint on the ground",
+    "given": "split given by lists, not proved",
+    "none": "split at random, not proved",
+}
+
+RULES = {"f1": "the highest F1", "youden": "the highest recall minus false-positive rate"}
+
+CAPTIONS = {
+    "ROC curve": "How many fields are found against how much else is called agricultural, at every threshold.",
+    "Precision and recall": "How many of those called agricultural are, against how many fields are found.",
+    "Confusion matrix": "Test samples by their true class (rows) and what they were called (columns).",
+    "Reliability": "Where the line lies below the diagonal, the model is too sure that land is agricultural.",
+}
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything a report page shows.
+
+    Attributes:
+        metrics: The figures.
+        training: What the training run recorded.
+        pictures: PNG by title.
+        chips: The worst mistakes, the worst first.
+        warnings: What must be known before reading figures.
+    """
+
+    metrics: Metrics
+    training: Outcome
+    pictures: Mapping[str, bytes]
+    chips: tuple[Chip, ...]
+    warnings: tuple[str, ...]
+
+
+def report_page(content: ReportContent) -> str:
+    """The page as one self-contained HTML document."""
+    metrics = content.metrics
+    title = f"{metrics.model} on {metrics.collection}"
+    where = page.in_cells(metrics.n, metrics.cells)
+    lead = f"{metrics.n:,} test samples, {metrics.positives:,} of them agricultural{where}."
+    head = page.heading(title, lead, PROOFS[metrics.proof], metrics.proof == "proved", content.warnings)
+    body = (
+        _figures(metrics),
+        _pictures(content),
+        _classes(metrics),
+        _without(metrics),
+        _mistakes(content.chips),
+        _training(content.training),
+        _provenance(metrics),
+    )
+    return page.page(title, head, body)
+
+
+def _figures(metrics: Metrics) -> str:
+    html = page.cards(page.card(name, metrics.value(key), metrics.ci95.get(key)) for key, name in NAMES.items())
+    note = (
+        f"On test, at threshold {metrics.threshold:.3f}, which gives {RULES[metrics.threshold_rule]} on val. The 95 % "
+        f"intervals resample whole ground cells, or images that have none, {metrics.bootstrap:,} times. "
+        "Calibration error: lower is better."
+    )
+    return page.section("Figures", html, note=note)
+
+
+def _pictures(content: ReportContent) -> str:
+    shown = (
+        page.picture(content.pictures[name], f"{name}. {_alt(name, content.metrics)}", caption)
+        for name, caption in CAPTIONS.items()
+        if name in content.pictures
+    )
+    return page.section("Curves", page.pictures(shown))
+
+
+def _alt(name: str, metrics: Metrics) -> str:
+    """A picture's content in words."""
+    (tn, fp), (fn, tp) = metrics.confusion
+    words = {
+        "ROC curve": f"Area under the curve {page.shown(metrics.roc_auc)}.",
+        "Precision and recall": f"Average precision {page.shown(metrics.pr_auc)}.",
+        "Confusion matrix": f"{tn} rightly and {fp} wrongly told of {tn + fp} that are not agricultural; "
+        f"{tp} rightly and {fn} wrongly of {fn + tp} that are.",
+        "Reliability": f"Expected calibration error {page.shown(metrics.ece)}.",
+    }
+    return words[name]
+
+
+def _classes(metrics: Metrics) -> str:
+    columns = ("class", "samples", "agricultural", "called agricultural", "accuracy")
+    rows = [
+        (name, found.n, found.positives, f"{found.called:.1%}", f"{found.accuracy:.1%}")
+        for name, found in metrics.by_class.items()
+    ]
+    note = (
+        "Classes of the land cover or of the archive, the largest first. The last two columns are shares of the class."
+    )
+    return page.section("By class", page.table(columns, rows), note=note)
+
+
+def _without(metrics: Metrics) -> str:
+    """The figures with each agricultural class left out, under those of all classes."""
+    if not metrics.without:
+        return ""
+    rows = [_score_row("all classes", metrics)]
+    rows += [_score_row(f"without {name}", found) for name, found in metrics.without.items()]
+    keys = [NAMES[key] for key in NAMES]
+    note = "How much hangs on counting a class as agricultural; the same model, threshold and other samples."
+    return page.section("With a class left out", page.table(("test set", "samples", *keys), rows), note=note)
+
+
+def _score_row(name: str, scores: Scores) -> tuple[page.Cell, ...]:
+    values = {key: getattr(scores, key) for key in METRICS}
+    return (name, scores.n, *(None if values[key] is None else f"{values[key]:.3f}" for key in NAMES))
+
+
+def _mistakes(chips: tuple[Chip, ...]) -> str:
+    shown = (
+        page.chip(
+            small_png(chip.picture),
+            f"True-colour picture of {chip.name}: {chip.title}.",
+            chip.title,
+            f"p = {chip.probability:.3f} · {chip.name}",
+        )
+        for chip in chips
+    )
+    note = "The wrong test samples of which the model was surest, in true colour; p is its probability of agricultural."
+    return page.section("Worst mistakes", page.chips(shown) if chips else "", note=note)
+
+
+def _training(training: Outcome) -> str:
+    return page.section("Training", page.facts(training.metadata), note=training.summary)
+
+
+def _provenance(metrics: Metrics) -> str:
+    values: dict[str, page.Cell] = {
+        "collection": metrics.collection,
+        "model": metrics.model,
+        "framework": metrics.framework,
+        "parameters": metrics.parameters,
+        "training run": metrics.run,
+        "report": metrics.report,
+        "split": run_name(metrics.split_fingerprint),
+        "proof of the split": metrics.proof,
+        "data version": run_name(metrics.data_version),
+    }
+    note = "Every figure can be recomputed from predictions.parquet beside this page."
+    return page.section("Provenance", page.facts(values), note=note)

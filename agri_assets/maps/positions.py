@@ -1,0 +1,66 @@
+"""Which acquisition of each tile position is mapped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from agri_assets.errors import CubeError
+from agri_assets.loading.samples import SampleTable
+from agri_assets.maps.settings import MapSettings
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The acquisitions to map.
+
+    Attributes:
+        samples: One per position that can be mapped; labels are 0 and mean nothing.
+        dates: Their distinct dates, in order.
+    """
+
+    samples: SampleTable
+    dates: tuple[str, ...]
+
+
+def choose_positions(
+    index: pd.DataFrame, tile: str, slots: Sequence[int], settings: MapSettings, min_valid: float
+) -> Chosen:
+    """The clearest acquisition of each position (the latest of equally clear ones), or that of the set date.
+
+    Args:
+        index: The tile index.
+        tile: Name of the tile.
+        slots: The cube's active slots.
+        settings: The date rule and the least clear fraction.
+        min_valid: Positions with a smaller valid fraction are not mapped.
+
+    Raises:
+        CubeError: The cube holds no acquisition of the set date.
+    """
+    rows = index[index["slot"].isin(list(slots))]
+    if settings.date != "clearest":
+        present = sorted(set(rows["date"].dropna()))
+        if settings.date not in present:
+            raise CubeError(f"tile {tile} has no date {settings.date} to map; it has {', '.join(present) or 'none'}")
+        rows = rows[rows["date"] == settings.date]
+    usable = rows[(rows["clear_fraction"] >= settings.min_clear) & (rows["valid_fraction"] >= min_valid)]
+    ordered = usable.sort_values(["clear_fraction", "date"], ascending=False, kind="stable")
+    best = ordered.drop_duplicates(["row", "col"]).sort_values(["slot", "row", "col"])
+    return Chosen(_samples(best, tile), tuple(str(date) for date in sorted(set(best["date"].dropna()))))
+
+
+def _samples(rows: pd.DataFrame, tile: str) -> SampleTable:
+    """Index rows as samples that the streaming reader takes."""
+    return SampleTable(
+        tile=np.zeros(len(rows), dtype=np.int32),
+        tiles=(tile,),
+        slot=rows["slot"].to_numpy(np.int32),
+        row=rows["row"].to_numpy(np.int32),
+        col=rows["col"].to_numpy(np.int32),
+        label=np.zeros(len(rows), dtype=np.float32),
+        tile_id=rows["tile_id"].to_numpy(dtype=object),
+        date=rows["date"].to_numpy(dtype=object),
+        cell=rows["cell"].to_numpy(dtype=object),
+    )

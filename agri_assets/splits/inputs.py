@@ -1,0 +1,94 @@
+"""What a split is made from: the tiles that count, their indexes, and the fingerprint of it all."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from agri_assets.config import Collection
+from agri_assets.cube.index import read_index
+from agri_assets.errors import SplitError, StoreError
+from agri_assets.scenes.catalog import read_catalog
+from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.settings import ArchiveSource
+from agri_assets.splits.settings import ROLES, Role
+from agri_assets.splits.summary import materialise
+from agri_assets.store.fingerprint import fingerprint
+from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
+from agri_assets.store.receipt import read_outcome
+
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class SplitInputs:
+    """The tiles a split is made from.
+
+    Attributes:
+        cubes: Data version of each tile's cube, by tile, in order of tile name.
+        grids: The grid of each tile; empty for an archive.
+        missing: Active tiles of the catalogue that have no whole cube yet.
+        fingerprint: Of the data versions and of every setting the split depends on.
+    """
+
+    cubes: dict[str, str]
+    grids: dict[str, TileGrid]
+    missing: tuple[str, ...]
+    fingerprint: str
+
+
+def split_inputs(collection: Collection, paths: CollectionPaths) -> SplitInputs:
+    """Find the tiles that count: active in the catalogue, and their cube whole; `archive` for an archive.
+
+    Raises:
+        SplitError: No tile has a cube.
+    """
+    grids: dict[str, TileGrid] = {}
+    if not collection.is_archive:
+        grids = {item.tile: item.grid for item in read_catalog(paths) if item.active}
+    names = sorted(grids) if not collection.is_archive else [ARCHIVE_TILE]
+    versions = {name: _cube_version(paths, name) for name in names}
+    cubes = {name: version for name, version in versions.items() if version is not None}
+    if not cubes:
+        place = paths.receipt("tile_cube", names[0] if names else "TILE")
+        ask = "" if collection.is_archive else " --partition TILE"
+        raise SplitError(f"{place}: no tile has a whole cube; {materialise(paths.collection, 'tile_cube')[:-1]}{ask}`")
+    made_from = fingerprint(
+        code=CODE_VERSION,
+        cubes=cubes,
+        split=collection.split,
+        bands=collection.bands,
+        tile_size=collection.tile_size,
+        lists=listed_roles(collection),
+    )
+    kept = {name: grid for name, grid in grids.items() if name in cubes}
+    return SplitInputs(cubes, kept, tuple(name for name in names if name not in cubes), made_from)
+
+
+def listed_roles(collection: Collection) -> tuple[Role, ...]:
+    """The roles of an archive for which a list file is given; none for scenes."""
+    source = collection.source
+    if not isinstance(source, ArchiveSource):
+        return ()
+    return tuple(role for role in ROLES if getattr(source, role) is not None)
+
+
+def read_indexes(paths: CollectionPaths, inputs: SplitInputs) -> pd.DataFrame:
+    """The tile indexes of all tiles in one table, in order of tile, then as stored.
+
+    Raises:
+        SplitError: An index is missing.
+    """
+    frames = []
+    for tile in inputs.cubes:
+        if not paths.tiles(tile).exists():
+            raise SplitError(f"{paths.tiles(tile)}: no such file; {materialise(paths.collection, 'tile_cube')}")
+        frames.append(read_index(paths.tiles(tile)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _cube_version(paths: CollectionPaths, tile: str) -> str | None:
+    try:
+        outcome = read_outcome(paths.receipt("tile_cube", tile))
+    except StoreError:
+        return None
+    return outcome.data_version if outcome.whole else None

@@ -1,0 +1,63 @@
+"""Pictures are small PNG files that show what they should."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agri_assets.evaluation.chips import Chip, contact_sheet, true_colour
+from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
+from agri_assets.evaluation.drawing import LARGEST_PNG, small_png
+from agri_assets.evaluation.metrics import score
+
+
+def made(n=3000):
+    rng = np.random.default_rng(0)
+    label = (rng.random(n) < 0.2).astype(int)
+    return label, np.clip(rng.normal(0.3 + 0.3 * label, 0.15), 0, 1)
+
+
+def draw(name):
+    label, probability = made()
+    curves = [Curve(model, label, probability, 0.5, "0.9") for model in ("one", "two", "three")]
+    chip = Chip(np.full((64, 64, 3), 90, np.uint8), "31TCJ_r001_c001 2024-01-01", 1, 0.02, "Pasture")
+    return {
+        "roc": lambda: roc_png(curves),
+        "precision_recall": lambda: precision_recall_png(curves),
+        "confusion": lambda: confusion_png(score(label, probability, 0.5)),
+        "reliability": lambda: reliability_png(label, probability),
+        "mistakes": lambda: contact_sheet([chip] * 5),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["roc", "precision_recall", "confusion", "reliability", "mistakes"])
+def test_pictures_are_small_and_open(name):
+    content = draw(name)
+    assert len(content) < LARGEST_PNG
+    image = Image.open(io.BytesIO(content))
+    assert min(image.size) > 300
+    assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_curves_draw_without_any_call_above_the_threshold():
+    label, probability = made(200)
+    assert precision_recall_png([Curve("", label, probability * 0.4, 0.9, "")])
+
+
+def test_noise_is_made_to_fit():
+    noise = np.random.default_rng(0).integers(0, 256, (220, 220, 3), dtype=np.uint8)
+    assert len(small_png(noise)) < LARGEST_PNG
+
+
+def test_true_colour_picks_its_bands_and_never_brightens_twice():
+    pixels = np.zeros((2, 4, 8, 8), dtype=np.uint16)
+    pixels[:, 2] = 3000
+    picture = true_colour(pixels, ("B02", "B03", "B04", "B08"), "reflectance")
+    assert picture.shape == (2, 8, 8, 3)
+    assert picture[0, 0, 0].tolist() == [255, 0, 0]
+    stored = np.arange(3 * 4, dtype=np.uint16).reshape(3, 2, 2)
+    same = true_colour(stored, ("B04", "B03", "B02"), "dn8")
+    assert np.array_equal(same, np.moveaxis(stored, 0, -1))
+    grey = true_colour(pixels[0, :1], ("B08",), "reflectance")
+    assert grey.shape == (8, 8, 3)

@@ -1,0 +1,103 @@
+"""The map is the champion's prediction of each position at its clearest date, and is made once."""
+
+import numpy as np
+import pytest
+import rasterio
+
+from agri_assets.cube.index import read_index
+from agri_assets.cube.open import open_reflectance
+from agri_assets.errors import CubeError, EvaluationError, ModelError
+from agri_assets.maps.land_map import build_map
+from agri_assets.models.contract import ModelContract
+
+TILE = "31TCJ"
+
+
+def remap(study, **settings):
+    changed = study.collection.map.model_copy(update=settings)
+    return study.collection.model_copy(update={"map": changed})
+
+
+def expected(study, tile):
+    """(rows, cols) probabilities straight from the cube, by a plain loop over the index."""
+    index = read_index(study.paths.tiles(tile))
+    pixels = np.asarray(open_reflectance(study.paths.cube(tile))[:, 0:1, :, :])[:, 0]
+    found = np.full((pixels.shape[1] // 32, pixels.shape[2] // 32), np.nan)
+    for (row, col), dates in index.groupby(["row", "col"]):
+        usable = dates[(dates["clear_fraction"] >= 0.5) & (dates["valid_fraction"] >= 0.95)]
+        if len(usable):
+            best = usable.sort_values(["clear_fraction", "date"]).iloc[-1]
+            y, x = row * 32, col * 32
+            found[row, col] = pixels[best["slot"], y : y + 32, x : x + 32].mean() / 10_000
+    return found
+
+
+def test_every_position_is_mapped_at_its_clearest_date(study):
+    outcome = build_map(study.collection, study.paths, TILE)
+    truth = expected(study, TILE)
+    assert np.isnan(truth).any()
+    with rasterio.open(outcome.path) as file:
+        classes = file.read(1)[::32, ::32]
+        assert file.crs.to_epsg() == 32631
+        assert (file.height, file.width) == (1536, 1536)
+        assert file.tags()["threshold"] == "0.5"
+        assert file.tags()["dates"] == "2023-06-01,2023-08-15"
+    with rasterio.open(outcome.metadata["probability"]) as file:
+        percent = file.read(1)[::32, ::32]
+    assert np.array_equal(classes == 255, np.isnan(truth))
+    assert np.array_equal(classes == 1, truth >= 0.5)
+    known = ~np.isnan(truth)
+    assert np.array_equal(percent[known], np.rint(truth[known] * 100))
+    figures = outcome.metadata
+    assert figures["mapped_positions"] == known.sum()
+    assert figures["agricultural_share"] == pytest.approx((truth[known] >= 0.5).mean())
+    assert figures["agricultural_km2"] == pytest.approx((truth[known] >= 0.5).sum() * 0.32**2)
+    assert all(path.stat().st_size < 80_000 for path in outcome.pictures.values())
+
+
+def test_a_set_date_maps_that_date_alone(study):
+    outcome = build_map(remap(study, date="2023-06-01"), study.paths, TILE)
+    assert outcome.metadata["dates"] == "2023-06-01"
+    index = read_index(study.paths.tiles(TILE)).query("date == '2023-06-01'")
+    usable = (index["clear_fraction"] >= 0.5) & (index["valid_fraction"] >= 0.95)
+    assert outcome.metadata["mapped_positions"] == usable.sum()
+    with pytest.raises(CubeError, match=r"no date 2020-01-01 to map; it has 2023-06-01, 2023-08-15"):
+        build_map(remap(study, date="2020-01-01"), study.paths, TILE)
+
+
+def test_a_map_is_made_once_and_again_for_another_champion(study, crowned):
+    first = build_map(study.collection, study.paths, TILE)
+    assert build_map(study.collection, study.paths, TILE).reused
+    crowned(study, study.train("resnet50"), threshold=0.8)
+    second = build_map(study.collection, study.paths, TILE)
+    assert not second.reused
+    assert second.data_version != first.data_version
+    assert second.metadata["agricultural_share"] < first.metadata["agricultural_share"]
+
+
+def test_without_a_champion_or_a_cube_there_is_no_map(study):
+    with pytest.raises(CubeError, match=r"no cube of tile 31TGJ; run `dagster .*--partition 31TGJ`"):
+        build_map(study.collection, study.paths, "31TGJ")
+    study.paths.champion.unlink()
+    with pytest.raises(EvaluationError, match="no champion to map with"):
+        build_map(study.collection, study.paths, TILE)
+    assert not study.paths.map(TILE).exists()
+
+
+def test_a_champion_for_other_bands_is_refused(study, crowned):
+    run = study.train("resnet50")
+    folder = study.paths.model_run("resnet50", run)
+    ModelContract.load(folder).model_copy(update={"bands": ("B02", "B03")}).save(folder)
+    with pytest.raises(ModelError, match="bands B04,B08 do not fit"):
+        build_map(study.collection, study.paths, TILE)
+
+
+def test_a_tile_under_clouds_gives_a_warning_and_an_empty_map(study):
+    outcome = build_map(remap(study, min_clear=1.0), study.paths, TILE)
+    assert outcome.warnings == ()
+    index = read_index(study.paths.tiles(TILE))
+    index.assign(clear_fraction=0.1).assign(geometry=None).to_parquet(study.paths.tiles(TILE))
+    outcome = build_map(remap(study, min_clear=0.9), study.paths, TILE)
+    assert outcome.metadata["mapped_positions"] == 0
+    assert outcome.metadata["agricultural_share"] is None
+    assert len(outcome.warnings) == 1
