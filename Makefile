@@ -43,6 +43,6 @@ clean:
 	@touch $@
 
 $(STAMP): .venv/.uv requirements.lock pyproject.toml
-	UV_HTTP_TIMEOUT=600 $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	UV_HTTP_TIMEOUT=600 $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -98,7 +98,11 @@ def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
-    low, high = metrics["ci95"]["roc_auc"] or (float("nan"), float("nan"))
-    values = [f"{metrics['roc_auc']:.3f}", f"{low:.3f} to {high:.3f}"]
-    values += [f"{metrics[name]:.3f}" for name in ("f1", "accuracy", "precision", "recall")]
-    return [*values, str(metrics["n"]), metrics["proof"]]
+    interval = " to ".join(_shown(bound) for bound in metrics["ci95"].get("roc_auc") or ())
+    values = [_shown(metrics[name]) for name in ("f1", "accuracy", "precision", "recall")]
+    return [_shown(metrics["roc_auc"]), interval or "-", *values, str(metrics["n"]), metrics["proof"]]
+
+
+def _shown(value: float | None) -> str:
+    """A figure, or a dash where it is undefined."""
+    return "-" if value is None else f"{value:.3f}"
