@@ -74,18 +74,21 @@ def _run(command: str) -> None:
 
 def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
     """Print each model's test figures, and where the reports, the maps and the web UI are."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Test figures on sample scenes (made landscapes: they say nothing about the real world)")
-    for column in ("model", "ROC AUC", "95 %", "F1", "accuracy", "precision", "recall", "tiles", "proof"):
-        table.add_column(column)
+    table = Table(title="Test figures (made landscapes: they say nothing about the real world)", box=SIMPLE)
+    table.add_column("model", no_wrap=True)
+    for column in ("ROC AUC", "95 %", "F1", "acc.", "prec.", "recall", "tiles"):
+        table.add_column(column, justify="right", no_wrap=True)
     reports = []
     for folder in sorted(path for path in (paths.folder / "reports").iterdir() if path.is_dir()):
         report = paths.report_run(folder.name, read_json(folder / "current.json")["run"])
         table.add_row(folder.name, *_figures(read_json(report / "metrics.json")))
         reports.append(report / "report.html")
-    console = Console()
+    # where output is piped, rich takes 80 columns for granted and would cut the figures
+    console = Console(width=max(100, Console().width))
     console.print()
     console.print(table)
     champion = read_json(paths.champion)["model"]
@@ -98,9 +101,9 @@ def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
-    interval = " to ".join(_shown(bound) for bound in metrics["ci95"].get("roc_auc") or ())
+    interval = "-".join(_shown(bound) for bound in metrics["ci95"].get("roc_auc") or ())
     values = [_shown(metrics[name]) for name in ("f1", "accuracy", "precision", "recall")]
-    return [_shown(metrics["roc_auc"]), interval or "-", *values, str(metrics["n"]), metrics["proof"]]
+    return [_shown(metrics["roc_auc"]), interval, *values, str(metrics["n"])]
 
 
 def _shown(value: float | None) -> str:
