@@ -89,7 +89,9 @@ def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, 
             found = environment.get(name) or default
             if found is None:
                 line = node.line_of(location)
-                raise ConfigError(f"{path}:{line}: {name} is not set; export {name}=... or write ${{{name}:-default}}")
+                raise ConfigError(
+                    f"{path}:{line}: {name} is not set; export {name}=... or give it a default, ${{{name}:-...}}"
+                )
             return found
 
         return VARIABLE.sub(lookup, text)

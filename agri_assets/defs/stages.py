@@ -1,5 +1,7 @@
 """How an asset calls its stage: resolve inputs, call one domain function, turn its outcome or error into Dagster's."""
 
+import multiprocessing
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,7 +25,15 @@ def one_line_failures() -> Iterator[None]:
     try:
         yield
     except AgriAssetsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise refusal(str(error)) from None
+
+
+def refusal(message: str) -> dg.Failure:
+    """A failure that no retry can mend, shown as its message alone."""
+    if multiprocessing.parent_process() is not None:
+        # this process runs one step and ends with it: Dagster's own stack would bury the line that people need
+        sys.tracebacklimit = 0
+    return dg.Failure(description=message, allow_retries=False)
 
 
 def finish(context: dg.AssetExecutionContext, kind: str, outcome: Outcome) -> dg.MaterializeResult:

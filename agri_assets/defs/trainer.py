@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from agri_assets.defs.resources import Store
+from agri_assets.defs.stages import refusal
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.receipt import Outcome, read_outcome
 from agri_assets.training.recipe import ModelName
@@ -26,9 +27,9 @@ def launch_training(
         dagster.Failure: The trainer refused (no retry) or crashed (retried, resuming).
     """
     with tempfile.TemporaryDirectory(prefix="agri-training-") as folder:
-        result, refusal = Path(folder) / "result.json", Path(folder) / "refusal.txt"
+        result, refused = Path(folder) / "result.json", Path(folder) / "refusal.txt"
         command = [sys.executable, "-m", "agri_assets.defs.launcher", "--collection", collection, "--model", model]
-        command += ["--result", str(result), "--refusal", str(refusal)]
+        command += ["--result", str(result), "--refusal", str(refused)]
         env = {
             "AGRI_PARENT_PID": str(os.getpid()),
             "AGRI_DATA_ROOT": str(store.paths(collection).root),
@@ -42,6 +43,6 @@ def launch_training(
         except AgriAssetsError as error:
             raise dg.Failure(f"{collection}/{model}: the trainer ended without a result: {error}") from None
         except Exception as error:
-            if refusal.exists():
-                raise dg.Failure(refusal.read_text(encoding="utf-8"), allow_retries=False) from None
+            if refused.exists():
+                raise refusal(refused.read_text(encoding="utf-8")) from None
             raise dg.Failure(f"{collection}/{model}: the trainer crashed and is tried again: {error}") from error

@@ -23,7 +23,7 @@ collections:
     models:
       resnet50: {}
       efficientnet_b3: {}
-      cnn_vit_hybrid: {options: {dim: 64, depth: 1}}
+      cnn_vit_hybrid: {options: {width: 64, depth: 1}}
     evaluation: {champion_minimum: 0.0, bootstrap: 100}
   eurosat:
     source:

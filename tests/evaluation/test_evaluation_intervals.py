@@ -1,7 +1,5 @@
 """Intervals resample cells, not samples, and are fast."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -55,10 +53,3 @@ def test_blocks_of_draws_do_not_change_what_is_found(monkeypatch):
     monkeypatch.setattr("agri_assets.evaluation.intervals._BLOCK", 200 * 7)
     blocked = intervals(label, probability, cell, 0.5, 100)
     assert blocked == whole
-
-
-def test_a_thousand_resamplings_of_eurosat_are_quick():
-    label, probability = made(5400)
-    started = time.process_time()
-    intervals(label, probability, np.arange(5400).astype(str).astype(object), 0.5, 1000)
-    assert time.process_time() - started < 5
