@@ -136,7 +136,7 @@ def _collections(path: Path, node: yaml.Node, name_pattern: re.Pattern[str]) -> 
         if key.value in found:
             raise ConfigError(f"{path}:{line}: collection {key.value!r} is declared twice")
         lines: dict[Location, int] = {}
-        _collect_lines(value, (), lines)
+        _collect_lines(path, value, (), lines)
         found[key.value] = Node(_construct(path, value), line, lines)
     return found
 
@@ -151,16 +151,19 @@ def _construct(path: Path, node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _collect_lines(node: yaml.Node, location: Location, lines: dict[Location, int]) -> None:
+def _collect_lines(path: Path, node: yaml.Node, location: Location, lines: dict[Location, int]) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            place, line = (*location, key.value), key.start_mark.line + 1
+            if place in lines:
+                raise ConfigError(f"{path}:{line}: key {key.value!r} stands twice, first on line {lines[place]}")
             # a key laid over by `<<` keeps the line of its own place, which is where it has to be mended
-            lines[(*location, key.value)] = key.start_mark.line + 1
-            _collect_lines(value, (*location, key.value), lines)
+            lines[place] = line
+            _collect_lines(path, value, place, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             lines[(*location, index)] = item.start_mark.line + 1
-            _collect_lines(item, (*location, index), lines)
+            _collect_lines(path, item, (*location, index), lines)
 
 
 def _stands_in(part: str | int, location: Location, node: Node) -> bool:

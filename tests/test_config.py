@@ -148,3 +148,9 @@ def test_the_shipped_page_is_valid():
     for kind in ("safe", "stac_catalog"):
         switched = load_collections(shipped, {**variables, "AGRI_SENTINEL2_KIND": kind})
         assert switched.collection("sentinel2").source.kind == kind
+
+
+def test_a_key_given_twice_is_named_with_both_lines(tmp_path):
+    text = GOOD.replace("    bands: *common\n", "    bands: *common\n    tile_size: 32\n    tile_size: 64\n")
+    with pytest.raises(ConfigError, match=r"collections\.yaml:10: key 'tile_size' stands twice, first on line 9"):
+        _load(tmp_path, text)

@@ -38,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AgriAssetsError as error:
         print(f"agri-assets: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("agri-assets: interrupted; finished work is kept, run again to go on", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # whoever read our output has stopped reading (`| head`): nothing is wrong
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"agri-assets: {error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("agri-assets: interrupted; finished work is kept, run again to go on", file=sys.stderr)
+        return 130

@@ -11,6 +11,7 @@ from rasterio.windows import Window
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.raster import CUBE_SCALE
 from agri_assets.cube.schema import CubeInfo, Slot
+from agri_assets.cube.verify import verify_slot
 from agri_assets.errors import CubeError
 from agri_assets.progress import track
 from agri_assets.scenes.grid import TileGrid
@@ -35,6 +36,10 @@ def export_cog(cube: Path, date: str, out: Path) -> None:
     if info.grid is None:
         raise CubeError(f"{cube}: is an archive of samples without coordinates; only scenes can be exported")
     slot = _slot_of(cube, info, date)
+    if out.is_dir():
+        raise CubeError(f"{out} is a folder; name the GeoTIFF file to write in it")
+    if problems := verify_slot(cube, info, slot):
+        raise CubeError(f"{problems[0]}; {len(problems)} in all, nothing exported: materialise tile_cube again")
     try:
         with staged(out) as staging, staged(out.with_name(f"{out.name}.tiled.tif")) as tiled:
             _write_tiled(cube, info, info.grid, slot, tiled)

@@ -68,10 +68,19 @@ def open_reflectance(path: Path) -> zarr.Array[Any]:
 
 
 def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Pixels of one slot from (y, x) on, (band, height, width), or (height, width) of an array without bands."""
+    """Pixels of one slot from (y, x) on, (band, height, width), or (height, width) of an array without bands.
+
+    Raises:
+        CubeError: A shard is damaged.
+    """
     depth = [slice(None)] * (array.ndim - 3)
     place = (slice(slot, slot + 1), *depth, slice(y, y + shape[0]), slice(x, x + shape[1]))
-    block: npt.NDArray[Any] = np.asarray(array[place])[0]
+    try:
+        block: npt.NDArray[Any] = np.asarray(array[place])[0]
+    except RuntimeError as error:
+        # zarrs has no error classes of its own: a flipped bit or a truncated shard ends here
+        where = f"{array.store_path}, slot {slot}, y={y}, x={x}"
+        raise CubeError(f"{where}: cannot be decoded ({error}); find the damage with `agri-assets verify`") from None
     return block
 
 

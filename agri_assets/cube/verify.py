@@ -23,10 +23,15 @@ def verify_cube(path: Path) -> list[str]:
     """
     info = cube_info(path)
     slots = track(info.slots, f"{path.name}: verifying", len(info.slots), "slots")
-    return [problem for slot in slots for problem in _verify_slot(path, info, slot)]
+    return [problem for slot in slots for problem in verify_slot(path, info, slot)]
 
 
-def _verify_slot(path: Path, info: CubeInfo, slot: Slot) -> Iterator[str]:
+def verify_slot(path: Path, info: CubeInfo, slot: Slot) -> list[str]:
+    """Compare every stored shard of one slot with its manifest; one line per problem."""
+    return list(_problems(path, info, slot))
+
+
+def _problems(path: Path, info: CubeInfo, slot: Slot) -> Iterator[str]:
     name = f"{path} slot {slot.slot} ({slot.date or slot.scene_id})"
     try:
         manifest = read_manifest(manifest_path(path, slot.slot))

@@ -154,15 +154,23 @@ def place_windows(names: Sequence[str], size: int) -> list[Window]:
 def _nearest_window(tile: Tile, tiles: Sequence[Tile], size: int) -> Window:
     """The window of `tile` nearest to the common middle of `tiles`."""
     half_tile, half = FULL_SIZE * PIXEL_M / 2, size * PIXEL_M / 2
-    middles = [_in_zone(tile, other) for other in tiles]
-    east = sum(x for x, _ in middles) / len(middles)
-    north = sum(y for _, y in middles) / len(middles)
+    east, north = _meeting_point([_in_zone(tile, other) for other in tiles])
     reach = half_tile - half
     dx = min(max(east - (tile.ulx + half_tile), -reach), reach)
     dy = min(max(tile.uly - half_tile - north, -reach), reach)
     col = round((reach + dx) / ALIGN_M) * ALIGN_M
     row = round((reach + dy) / ALIGN_M) * ALIGN_M
     return Window(tile, tile.ulx + col, tile.uly - row, size)
+
+
+def _meeting_point(middles: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The middle of the ground that tiles with these middles share; where they share none, the mean of the middles."""
+    half = FULL_SIZE * PIXEL_M / 2
+    point = []
+    for values in zip(*middles, strict=True):
+        shared = max(values) - min(values) < 2 * half
+        point.append((max(values) + min(values)) / 2 if shared else sum(values) / len(values))
+    return point[0], point[1]
 
 
 def _in_zone(tile: Tile, other: Tile) -> tuple[float, float]:

@@ -21,7 +21,11 @@ STAGING_PREFIX = ".staging-"
 def staged(target: Path) -> Iterator[Path]:
     """A staging path beside `target` for a file or folder; renamed over `target` when the block ends without error.
 
-    A folder that exists under the final name is replaced. Whatever interrupts the block, `target` is whole or absent.
+    A folder that exists under the final name is replaced by a staged folder, never by a file. Whatever interrupts the
+    block, `target` is whole or absent.
+
+    Raises:
+        StoreError: A file was staged, and `target` is a folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{STAGING_PREFIX}{uuid.uuid4().hex[:8]}-{target.name}"
@@ -29,6 +33,8 @@ def staged(target: Path) -> Iterator[Path]:
         yield staging
         _flush(staging)
         if target.is_dir():
+            if not staging.is_dir():
+                raise StoreError(f"{target} is a folder, not a file to write; name another output")
             shutil.rmtree(target)
         staging.replace(target)
         _flush(target.parent)

@@ -129,3 +129,13 @@ def check_against_source(shared_data, paths, item):
                 assert (got == dataset.read(1)).all()
                 middle = dataset.xy(0, 0)
         assert middle == (float(cube.x[0]), float(cube.y[0]))
+
+
+def test_export_never_replaces_a_folder_and_never_writes_a_lost_shard_as_zeros(built, tmp_path):
+    (tmp_path / "maps").mkdir()
+    with pytest.raises(CubeError, match="maps is a folder"):
+        export_cog(built, "2023-08-15", tmp_path / "maps")
+    shard_file(built, cube_info(built), "reflectance", 1, 0, 0).unlink()
+    with pytest.raises(CubeError, match="reflectance at y=0, x=0 is missing"):
+        export_cog(built, "2023-08-15", tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()

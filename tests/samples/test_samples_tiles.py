@@ -84,3 +84,12 @@ def test_command_prints_the_products(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(".SAFE")
     assert lines[-1].startswith("1 products ready")
+
+
+@pytest.mark.parametrize("names", [("31TCJ", "31TDJ", "31TCH"), ("31TCJ", "31TDJ", "31TDH"), ("31TCJ", "31TDJ")])
+def test_tiles_that_share_ground_get_windows_that_share_it(names):
+    windows = place_windows(names, 512)
+    east = max(window.ulx for window in windows), min(window.ulx for window in windows)
+    north = max(window.uly for window in windows), min(window.uly for window in windows)
+    assert east[0] - east[1] < 5120
+    assert north[0] - north[1] < 5120

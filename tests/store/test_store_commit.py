@@ -111,3 +111,13 @@ def test_a_lock_held_by_another_process_is_refused_and_freed_with_it(tmp_path):
     other.kill()
     other.join(20)
     assert take()
+
+
+def test_a_file_never_replaces_a_folder(tmp_path):
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "data.txt").write_text("kept")
+    with pytest.raises(StoreError, match="is a folder, not a file to write"):
+        write_text(folder, "new")
+    assert (folder / "data.txt").read_text() == "kept"
+    assert _leftovers(tmp_path) == []
