@@ -1,7 +1,6 @@
 """Writing shards: always whole, straight to their place, invisible until the root metadata names their slot."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.pipeline import bulk_array
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
+from agri_assets.store.commit import flush
 from agri_assets.store.fingerprint import file_digest
 
 
@@ -63,7 +63,7 @@ class ShardWriter:
         depth = [slice(None)] * (block.ndim - 2)
         place = (slice(self.slot, self.slot + 1), *depth, slice(y, y + height), slice(x, x + width))
         self.array[place] = block[np.newaxis]
-        _flush(path)
+        flush(path)
         return ShardRecord(
             array=self.name, y=y, x=x, state="data", digest=digest, sha256=file_digest(path), size=path.stat().st_size
         )
@@ -96,12 +96,3 @@ def pixel_digest(pixels: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{little.dtype.name}{little.shape}".encode())
     digest.update(little.data)
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Force a shard to disk before anything refers to it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

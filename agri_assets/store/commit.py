@@ -31,13 +31,13 @@ def staged(target: Path) -> Iterator[Path]:
     staging = target.parent / f"{STAGING_PREFIX}{uuid.uuid4().hex[:8]}-{target.name}"
     try:
         yield staging
-        _flush(staging)
+        flush(staging)
         if target.is_dir():
             if not staging.is_dir():
                 raise StoreError(f"{target} is a folder, not a file to write; name another output")
             shutil.rmtree(target)
         staging.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
     finally:
         if staging.is_dir():
             shutil.rmtree(staging)
@@ -91,7 +91,7 @@ def locked(target: Path, what: str, timeout_s: float = 0.0) -> Iterator[None]:
         raise StoreError(f"{what} is in use by another process ({path} is locked); wait for it or stop it") from None
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Force a file's or folder's entries to disk, so that a rename never outruns its content."""
     handle = os.open(path, os.O_RDONLY)
     try:
