@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -33,6 +33,7 @@ class Collection(Settings):
         name: Its name; also the first part of its asset keys and its folder below the data root.
         bands: Band names in cube order.
         tile_size: Edge of a sample, in pixels of the finest band.
+        resampling: How coarser bands are brought to the finest band's grid.
         recipe: The recipe shared by all models.
         models: Per model, what differs from `recipe`; absent models are not trained.
     """
@@ -41,6 +42,7 @@ class Collection(Settings):
     source: Source
     bands: tuple[str, ...] = Field(min_length=1)
     tile_size: int = Field(default=64, ge=32, le=256)
+    resampling: Literal["nearest", "bilinear"] = "nearest"
     labels: Labels
     clouds: CloudSettings = CloudSettings()
     split: SplitSettings = SplitSettings()
@@ -52,7 +54,9 @@ class Collection(Settings):
     @model_validator(mode="after")
     def _coherent(self) -> "Collection":
         if isinstance(self.source, ArchiveSource) != isinstance(self.labels, ClassLabels):
-            raise ValueError("an archive is labelled by `kind: classes`, scenes by land cover (`kind: worldcover`)")
+            raise ValueError(
+                "labels of an archive are `kind: classes`, of scenes `kind: worldcover` or `kind: parcels`"
+            )
         if len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands name one band twice: {', '.join(self.bands)}")
         for model in self.models:
@@ -110,11 +114,11 @@ class CollectionsFile:
     def _absolute(self, values: dict[str, Any]) -> dict[str, Any]:
         """Make the paths of a collection absolute, counting from the file they stand in."""
         base = self.file.path.parent
-        for part, keys in (("source", ("path", "train", "val", "test")), ("labels", ("path",))):
+        for part, keys in (("source", ("path", "train", "val", "test", "area")), ("labels", ("path", "mapping"))):
             section = values.get(part)
             if isinstance(section, dict):
                 for key in keys:
-                    if isinstance(section.get(key), str):
+                    if isinstance(section.get(key), str) and "://" not in section[key]:
                         section[key] = str(base / Path(section[key]).expanduser()) if section[key] else None
         return values
 

@@ -20,6 +20,19 @@ class SceneError(AgriAssetsError):
     exit_code = 2
 
 
+class RemoteError(SceneError):
+    """Something at another host could not be had after all retries.
+
+    Attributes:
+        transient: Whether the same request may work later (an overloaded or unreachable host), so that what was refused
+            for it is tried again by itself; a missing file (404) is not.
+    """
+
+    def __init__(self, message: str, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
 class LabelError(AgriAssetsError):
     """Land cover or class labels are missing, unreadable, or do not cover what they should."""
 

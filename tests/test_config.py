@@ -40,7 +40,7 @@ def test_relative_paths_count_from_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     fields = _load(tmp_path).collection("fields")
     assert fields.source.path == tmp_path / "inbox"
-    assert fields.labels.path == tmp_path / "cover"
+    assert fields.labels.path == str(tmp_path / "cover")
     assert fields.bands == ("B02", "B03")
 
 

@@ -15,7 +15,7 @@ from agri_assets.cube.schema import CubeInfo, shard_size
 from agri_assets.cube.slots import append, commit, settle, wanted_dates
 from agri_assets.cube.summary import BuildReport, cube_outcome
 from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError
-from agri_assets.labels.settings import WorldCoverLabels
+from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
@@ -130,7 +130,7 @@ def _empty(collection: Collection, tile: str, records: tuple[SceneRecord, ...]) 
 
 
 def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> gpd.GeoDataFrame:
-    if not isinstance(collection.labels, WorldCoverLabels) or info.grid is None:
+    if not isinstance(collection.labels, LandLabels) or info.grid is None:
         raise CubeError(f"{collection.name}: is an archive; build it with build_archive_cube")
     codes = read_land_cover(paths.land_cover(tile), info.grid)
     land = land_shares(codes, info.tile_size, collection.labels.agricultural)

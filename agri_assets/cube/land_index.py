@@ -15,7 +15,7 @@ from agri_assets.cube.index import arrange
 from agri_assets.cube.positions import count, ground
 from agri_assets.cube.schema import SHARD_PIXELS, CubeInfo
 from agri_assets.errors import CubeError
-from agri_assets.labels.settings import WorldCoverLabels
+from agri_assets.labels.settings import LandLabels
 from agri_assets.labels.worldcover import NAMES, NODATA
 from agri_assets.scenes.grid import TileGrid, tile_id
 
@@ -69,7 +69,7 @@ def land_shares(codes: npt.NDArray[np.uint8], tile_size: int, agricultural: tupl
 
 
 def scene_index(
-    info: CubeInfo, samples: Mapping[int, pd.DataFrame], land: LandShares, labels: WorldCoverLabels, resolution: int
+    info: CubeInfo, samples: Mapping[int, pd.DataFrame], land: LandShares, labels: LandLabels, resolution: int
 ) -> gpd.GeoDataFrame:
     """The tile index of a scene cube: every whole position of every active slot.
 

@@ -8,26 +8,78 @@ from pydantic import Field, model_validator
 from agri_assets.settings import Settings
 
 
-class WorldCoverLabels(Settings):
-    """ESA WorldCover (10 m, EPSG:4326): a position is labelled by the share of agricultural pixels in it.
+class LandLabels(Settings):
+    """Labels of positions by the share of agricultural pixels in them.
 
     Attributes:
-        path: A WorldCover GeoTIFF or a folder of them; None for sample scenes, which bring their own.
-        agricultural: Class codes that count as agricultural (40 = cropland).
         positive: Positions with at least this cropland fraction are labelled 1.
         negative: Positions with at most this cropland fraction are labelled 0; between the two they are ambiguous.
+        min_labelled: Positions with a smaller share of pixels that have any class get no label.
+    """
+
+    positive: float = Field(default=0.5, gt=0, le=1)
+    negative: float = Field(default=0.2, ge=0, lt=1)
+    min_labelled: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LandLabels":
+        if self.negative >= self.positive:
+            raise ValueError(f"negative ({self.negative}) must be below positive ({self.positive})")
+        return self
+
+
+class WorldCoverLabels(LandLabels):
+    """ESA WorldCover (10 m, EPSG:4326).
+
+    Attributes:
+        path: A WorldCover GeoTIFF, a folder of them, the address of one with `{tile}` in it where the name of the
+            3 degree tile goes (`N45E012`), or a STAC API's address; None for sample scenes, which bring their own.
+        collection: The STAC API's collection.
+        year: Which edition a STAC search takes: 2020 (v100) or 2021 (v200).
+        sign: As for a source's `sign`.
+        agricultural: Class codes that count as agricultural (40 = cropland).
     """
 
     kind: Literal["worldcover"]
-    path: Path | None = None
+    path: str | None = None
+    collection: str = "esa-worldcover"
+    year: Literal[2020, 2021] = 2021
+    sign: str | None = None
     agricultural: tuple[int, ...] = (40,)
-    positive: float = Field(default=0.5, gt=0, le=1)
-    negative: float = Field(default=0.2, ge=0, lt=1)
+
+
+class ParcelLabels(LandLabels):
+    """Parcels from a vector file, in any CRS.
+
+    Attributes:
+        path: GeoParquet, GeoPackage, Shapefile or GeoJSON.
+        layer: Of a file with several; its first where it is not said.
+        attribute: Column whose values name a parcel's class; None where every parcel is agricultural.
+        mapping: YAML, JSON or CSV file from values of `attribute` to `agricultural`, `other` or `ignore`.
+        unmapped: What values that `mapping` does not name count as; `refuse` fails and names them.
+        outside: What ground outside all parcels counts as.
+        boundary: `centre`: a pixel belongs to the parcel that holds its centre; `touched`: to any parcel that touches
+            it; `ignore`: pixels that a parcel's outline crosses have no class.
+    """
+
+    kind: Literal["parcels"]
+    path: Path
+    layer: str | None = None
+    attribute: str | None = None
+    mapping: Path | None = None
+    unmapped: Literal["refuse", "ignore", "other"] = "refuse"
+    outside: Literal["other", "ignore"] = "other"
+    boundary: Literal["centre", "touched", "ignore"] = "centre"
+
+    @property
+    def agricultural(self) -> tuple[int, ...]:
+        """Codes that count as agricultural in a raster of parcels."""
+        return (1,)
 
     @model_validator(mode="after")
-    def _ordered(self) -> "WorldCoverLabels":
-        if self.negative >= self.positive:
-            raise ValueError(f"negative ({self.negative}) must be below positive ({self.positive})")
+    def _mapped(self) -> "ParcelLabels":
+        if (self.attribute is None) != (self.mapping is None):
+            raise ValueError("attribute and mapping go together: a column, and what its values mean")
         return self
 
 
@@ -38,4 +90,4 @@ class ClassLabels(Settings):
     agricultural: tuple[str, ...]
 
 
-Labels = Annotated[WorldCoverLabels | ClassLabels, Field(discriminator="kind")]
+Labels = Annotated[WorldCoverLabels | ParcelLabels | ClassLabels, Field(discriminator="kind")]

@@ -28,7 +28,7 @@ def land_cover_place(collection: Collection, paths: CollectionPaths) -> Path:
     if not isinstance(labels, WorldCoverLabels):
         raise LabelError(f"collection {collection.name} is labelled by its class folders; it has no land cover")
     if labels.path is not None:
-        return labels.path
+        return Path(labels.path)
     if isinstance(source, SampleSource):
         return (source.path or paths.sample_scenes) / "land_cover"
     raise LabelError(f"collection {collection.name}: labels have no path; name a WorldCover file or a folder of them")

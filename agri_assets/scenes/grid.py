@@ -55,6 +55,17 @@ class TileGrid(BaseModel):
         at_corner = abs(bounds[0] - left) <= slack and abs(bounds[3] - top) <= slack
         return at_corner and all(-slack <= excess < max(slack, pixel - slack) for excess in beyond)
 
+    def offset_of(self, bounds: tuple[float, float, float, float]) -> tuple[int, int] | None:
+        """(rows, columns) by which a raster's upper-left corner lies below and right of this grid's, in its pixels.
+
+        None where the corner is not on this grid's pixel corners, or where raster and grid share no ground.
+        """
+        left, bottom, right, top = self.bounds
+        rows, cols = (top - bounds[3]) / self.resolution, (bounds[0] - left) / self.resolution
+        on_corner = all(abs(steps - round(steps)) <= CORNER_TOLERANCE for steps in (rows, cols))
+        meets = bounds[0] < right and bounds[2] > left and bounds[1] < top and bounds[3] > bottom
+        return (round(rows), round(cols)) if on_corner and meets else None
+
     def positions(self, tile_size: int) -> tuple[int, int]:
         """Rows and columns of whole tile positions; pixels beyond them belong to no sample."""
         return self.height // tile_size, self.width // tile_size

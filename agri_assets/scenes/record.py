@@ -18,11 +18,13 @@ class BandRecord(_Frozen):
     """Where one band's pixels are and how to read them.
 
     Attributes:
-        href: A path or address that rasterio opens.
+        href: A path, a `/vsizip/` path or an address, without any signature; `remote.raster.open_raster` opens it.
         resolution: Pixel size in metres.
         offset: What must still be added to stored digital numbers (0 or -1000).
         scale: Reflectance per digital number after the offset (0.0001).
         nodata: Stored value that means no data.
+        index: Number of the band within its raster, from 1.
+        sign: How its address is signed at each read; see `remote.signing`. Never a secret itself.
     """
 
     href: str
@@ -30,6 +32,8 @@ class BandRecord(_Frozen):
     offset: int = 0
     scale: float = 0.0001
     nodata: int = 0
+    index: int = 1
+    sign: str = ""
 
 
 class Radiometry(_Frozen):

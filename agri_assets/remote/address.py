@@ -1,0 +1,35 @@
+"""Addresses: what is remote, whose it is, and what of it may be written down."""
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+SECRET_PARAMETERS = frozenset(
+    {"sig", "se", "sp", "sv", "sr", "st", "spr", "ske", "skoid", "sks", "skt", "sktid", "skv", "signature", "token"}
+    | {"expires", "policy", "key-pair-id", "awsaccesskeyid", "access_token", "api_key", "apikey", "key"}
+)
+"""Query parameters of signed addresses (Azure SAS, CloudFront, S3 version 2, API keys), beside `x-amz-*`."""
+
+
+def is_remote(href: str) -> bool:
+    """Whether `href` is an address at another host rather than a path."""
+    return urlsplit(href).scheme in ("http", "https", "s3")
+
+
+def without_signature(href: str) -> str:
+    """The address without user, password and the parameters that sign it: what may be stored and shown."""
+    parts = urlsplit(href)
+    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _secret(key)]
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))
+
+
+def provider_of(address: str) -> str:
+    """A short name for an address's host, such as `earth_search_aws_element84_com`: the pool its requests share."""
+    parts = urlsplit(address)
+    host = parts.hostname or "local"
+    name = host if parts.scheme != "s3" else f"s3_{host}"
+    return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
+
+
+def _secret(parameter: str) -> bool:
+    name = parameter.lower()
+    return name in SECRET_PARAMETERS or name.startswith(("x-amz-", "x-goog-"))
