@@ -46,7 +46,7 @@ def test_relative_paths_count_from_the_file(tmp_path, monkeypatch):
 
 def test_absolute_paths_and_variables(tmp_path):
     file = _load(tmp_path, COVER="/maps", ARCHIVE="/tiles.zip")
-    assert file.collection("fields").labels.path == Path("/maps")
+    assert file.collection("fields").labels.path == "/maps"
     archive = file.collection("archive")
     assert archive.source.path == Path("/tiles.zip")
     assert archive.source.val is None
@@ -110,7 +110,7 @@ def test_files_of_the_wrong_shape_are_refused(tmp_path, text, expected):
 
 def test_an_archive_is_labelled_by_classes_and_scenes_by_land_cover(tmp_path):
     text = GOOD.replace("{kind: classes, agricultural: [Pasture]}", "{kind: worldcover}")
-    assert "labelled by `kind: classes`" in _refused(tmp_path, text, "archive", ARCHIVE="x")
+    assert "an archive are `kind: classes`" in _refused(tmp_path, text, "archive", ARCHIVE="x")
 
 
 def test_a_models_own_settings_lie_over_the_shared_recipe(tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -36,10 +37,16 @@ def run(args: argparse.Namespace) -> int:
     record = inspect_product(args.path)
     if args.json:
         values = record.model_dump(mode="json")
+        values["bands"] = {name: _shown(band) for name, band in values["bands"].items()}
         print(json.dumps({key: values[key] for key in FIELDS}, indent=2))
     else:
         _show(record, Console())
     return 0
+
+
+def _shown(band: dict[str, Any]) -> dict[str, Any]:
+    """A band without what it does not need: it alone in its raster, read without a signature."""
+    return {key: value for key, value in band.items() if (key, value) not in (("index", 1), ("sign", ""))}
 
 
 def _show(record: SceneRecord, console: Console) -> None:
