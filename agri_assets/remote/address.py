@@ -8,15 +8,20 @@ SECRET_PARAMETERS = frozenset(
 )
 """Query parameters of signed addresses (Azure SAS, CloudFront, S3 version 2, API keys), beside `x-amz-*`."""
 
+SCHEMES = ("http", "https", "s3")
+
 
 def is_remote(href: str) -> bool:
     """Whether `href` is an address at another host rather than a path."""
-    return urlsplit(href).scheme in ("http", "https", "s3")
+    return href.partition("://")[0].lower() in SCHEMES
 
 
 def without_signature(href: str) -> str:
     """The address without user, password and the parameters that sign it: what may be stored and shown."""
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError:
+        return href.partition("?")[0]
     kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _secret(key)]
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))
