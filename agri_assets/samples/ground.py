@@ -21,6 +21,8 @@ EARTH_RADIUS_M = 6_378_137.0
 """Equatorial radius of WGS 84."""
 TRUE_SCALE = float(np.cos(np.radians(45.0)))
 """Scale of the plane's metres; ground metres equal plane metres at 45 degrees of latitude."""
+SEAM = -29.0
+"""The meridian, in the Atlantic, along which the plane is cut; tiles across the antimeridian are whole on it."""
 ANCHOR_PX = 96
 """Pixels between the positions that are transformed exactly; between them a straight line errs by centimetres."""
 
@@ -28,9 +30,9 @@ Number = TypeVar("Number", np.float32, np.float64)
 
 
 def to_plane(lon: Doubles, lat: Doubles) -> tuple[Doubles, Doubles]:
-    """Plane coordinates in metres of positions in degrees."""
+    """Plane coordinates in metres of positions in degrees; the plane is cut along `SEAM`, where no land is farmed."""
     scale = EARTH_RADIUS_M * TRUE_SCALE
-    return scale * np.radians(lon), scale * np.arcsinh(np.tan(np.radians(lat)))
+    return scale * np.radians(np.where(lon < SEAM, lon + 360, lon)), scale * np.arcsinh(np.tan(np.radians(lat)))
 
 
 @dataclass(frozen=True)

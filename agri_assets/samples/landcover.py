@@ -76,7 +76,7 @@ def plan_sheets(windows: Sequence[Window]) -> list[Sheet]:
     sheets: dict[tuple[int, int], list[int]] = {}
     for window in windows:
         edge = window.corners(MARGIN_PX * PIXEL_M)
-        west, east = min(lon for lon, _ in edge), max(lon for lon, _ in edge)
+        west, east = _span([lon for lon, _ in edge])
         south, north = min(lat for _, lat in edge), max(lat for _, lat in edge)
         for macro_west, macro_south in _macrotiles(west, south, east, north):
             top_edge = macro_south + MACROTILE_DEG
@@ -86,12 +86,20 @@ def plan_sheets(windows: Sequence[Window]) -> list[Sheet]:
                 min(math.ceil((east - macro_west) * PER_DEGREE), MACROTILE_DEG * PER_DEGREE),
                 min(math.ceil((top_edge - south) * PER_DEGREE), MACROTILE_DEG * PER_DEGREE),
             ]
-            known = sheets.setdefault((macro_west, macro_south), box)
+            # east of 180 degrees the columns go on from -180
+            known = sheets.setdefault(((macro_west + 180) % 360 - 180, macro_south), box)
             known[:] = [min(known[0], box[0]), min(known[1], box[1]), max(known[2], box[2]), max(known[3], box[3])]
     return [
         Sheet(west, south, left, top, right - left, bottom - top)
         for (west, south), (left, top, right, bottom) in sorted(sheets.items())
     ]
+
+
+def _span(longitudes: Sequence[float]) -> tuple[float, float]:
+    """The least and greatest longitude of a small window; beyond 180 degrees where it lies across the antimeridian."""
+    if max(longitudes) - min(longitudes) > 180:
+        longitudes = [lon + 360 if lon < 0 else lon for lon in longitudes]
+    return min(longitudes), max(longitudes)
 
 
 def _macrotiles(west: float, south: float, east: float, north: float) -> Iterator[tuple[int, int]]:

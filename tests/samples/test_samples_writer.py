@@ -310,3 +310,11 @@ def test_bad_parameters_are_refused_in_one_line(tmp_path, change, word):
         write_samples(**{"folder": tmp_path / "new", "tiles": ["31TCJ"], "size": 96, **change})
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_window_across_the_antimeridian_has_land_cover_on_both_sides_of_it(tmp_path):
+    write_samples(tmp_path, ["01TBH"], dates=1, size=384, cloudy_dates=0, damaged=0)
+    sheets = sorted(path.name for path in (tmp_path / "land_cover").iterdir())
+    assert len(sheets) == 2
+    assert "W180" in sheets[1]
+    assert "E177" in sheets[0]
