@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from agri_assets.config_file import ConfigFile, Node, expand
+from agri_assets.config_file import ConfigFile, Node, expand, expand_text
 from agri_assets.errors import ConfigError
 from agri_assets.evaluation.settings import EvaluationSettings
 from agri_assets.labels.settings import ClassLabels, Labels
@@ -74,6 +74,23 @@ class Collection(Settings):
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What the asset graph must know of a collection.
+
+    Attributes:
+        archive: Whether it is a labelled archive.
+        models: The models it trains.
+        scenes_from: The address that its scenes come from; None where they are on disk.
+        labels_from: The same for its labels.
+    """
+
+    archive: bool
+    models: tuple[ModelName, ...]
+    scenes_from: str | None = None
+    labels_from: str | None = None
+
+
+@dataclass(frozen=True)
 class CollectionsFile:
     """The parsed file; collections are validated only when asked for, so that one's unset variable breaks no other."""
 
@@ -85,11 +102,20 @@ class CollectionsFile:
         """Names of all collections, in file order."""
         return tuple(self.file.collections)
 
-    def outline(self, name: str) -> tuple[bool, tuple[ModelName, ...]]:
-        """Whether a collection is an archive, and its models, without expanding any variable."""
+    def outline(self, name: str) -> Outline:
+        """What the asset graph must know of a collection, without asking for any variable."""
         raw = self._node(name).value
         source, models = raw.get("source") or {}, raw.get("models", MODEL_NAMES)
-        return source.get("kind") == "archive", tuple(model for model in MODEL_NAMES if model in (models or ()))
+        return Outline(
+            archive=source.get("kind") == "archive",
+            models=tuple(model for model in MODEL_NAMES if model in (models or ())),
+            scenes_from=self._address(source.get("path")),
+            labels_from=self._address((raw.get("labels") or {}).get("path")),
+        )
+
+    def _address(self, path: object) -> str | None:
+        expanded = expand_text(path, self.environment) if isinstance(path, str) else None
+        return expanded if expanded and is_address(expanded) else None
 
     def collection(self, name: str) -> Collection:
         """Expand, validate and return one collection.
@@ -114,13 +140,23 @@ class CollectionsFile:
     def _absolute(self, values: dict[str, Any]) -> dict[str, Any]:
         """Make the paths of a collection absolute, counting from the file they stand in."""
         base = self.file.path.parent
-        for part, keys in (("source", ("path", "train", "val", "test", "area")), ("labels", ("path", "mapping"))):
+        named = {
+            "source": ("path", "train", "val", "test", "area"),
+            "labels": ("path", "mapping"),
+            "clouds": ("weights",),
+        }
+        for part, keys in named.items():
             section = values.get(part)
             if isinstance(section, dict):
                 for key in keys:
-                    if isinstance(section.get(key), str) and "://" not in section[key]:
+                    if isinstance(section.get(key), str) and not is_address(section[key]):
                         section[key] = str(base / Path(section[key]).expanduser()) if section[key] else None
         return values
+
+
+def is_address(path: str) -> bool:
+    """Whether a path of the configuration is an address at another host, which counts from no folder."""
+    return "://" in path
 
 
 def collections_path(environment: Mapping[str, str] = os.environ) -> Path:
@@ -134,7 +170,7 @@ def collections_path(environment: Mapping[str, str] = os.environ) -> Path:
 def data_root(environment: Mapping[str, str] = os.environ) -> Path:
     """The data root: `AGRI_DATA_ROOT`, or `./data`."""
     named = environment.get("AGRI_DATA_ROOT") or "data"
-    if "://" in named:
+    if is_address(named):
         raise ConfigError(f"AGRI_DATA_ROOT={named}: object storage is not supported yet; name a local directory")
     return Path(named).expanduser().absolute()
 

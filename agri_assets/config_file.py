@@ -65,15 +65,26 @@ class ConfigFile:
         """The first problem of a validation error as one line with file, line and what was expected."""
         first = error.errors(include_url=False)[0]
         # pydantic adds the tag of a discriminated union to the location; the file has no such key
-        location = tuple(part for part in first["loc"] if _stands_in(part, first["loc"], node))
+        named = first["type"] in ("extra_forbidden", "missing")
+        location = tuple(part for part in first["loc"] if _stands_in(part, first["loc"], node, named))
         where = ".".join(str(part) for part in location) or "collection"
         if first["type"] == "extra_forbidden":
             problem = f"unknown key {where!r}; remove it or check its spelling"
         else:
             value = first.get("input")
-            shown = f", got {value!r}" if isinstance(value, str | int | float | bool) else ""
-            problem = f"{where}: {first['msg']}{shown}"
+            says_it = first["type"] == "value_error"
+            shown = f", got {value!r}" if isinstance(value, str | int | float | bool) and not says_it else ""
+            problem = f"{where}: {first['msg'].removeprefix('Value error, ')}{shown}"
         return f"{self.path}:{node.line_of(location)}: {problem}"
+
+
+def expand_text(text: str, environment: Mapping[str, str]) -> str | None:
+    """The text with its variables replaced; None where one without a default is unset or empty."""
+    found = [environment.get(match["name"]) or match["default"] for match in VARIABLE.finditer(text)]
+    if None in found:
+        return None
+    replacements = iter(found)
+    return VARIABLE.sub(lambda _: next(replacements) or "", text)
 
 
 def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, Any]:
@@ -84,17 +95,15 @@ def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, 
     """
 
     def replace(text: str, location: Location) -> str:
-        def lookup(match: re.Match[str]) -> str:
-            name, default = match["name"], match["default"]
-            found = environment.get(name) or default
-            if found is None:
-                line = node.line_of(location)
-                raise ConfigError(
-                    f"{path}:{line}: {name} is not set; export {name}=... or give it a default, ${{{name}:-...}}"
-                )
-            return found
-
-        return VARIABLE.sub(lookup, text)
+        expanded = expand_text(text, environment)
+        if expanded is None:
+            names = (match["name"] for match in VARIABLE.finditer(text) if match["default"] is None)
+            name = next(name for name in names if not environment.get(name))
+            raise ConfigError(
+                f"{path}:{node.line_of(location)}: {name} is not set; export {name}=... or give it a default, "
+                f"${{{name}:-...}}"
+            )
+        return expanded
 
     def walk(value: Any, location: Location) -> Any:
         if isinstance(value, str):
@@ -166,6 +175,6 @@ def _collect_lines(path: Path, node: yaml.Node, location: Location, lines: dict[
             _collect_lines(path, item, (*location, index), lines)
 
 
-def _stands_in(part: str | int, location: Location, node: Node) -> bool:
-    """Whether a part of a pydantic location is a key or index of the file, or the missing or unknown last one."""
-    return part == location[-1] or any(part in known for known in node.lines)
+def _stands_in(part: str | int, location: Location, node: Node, last: bool) -> bool:
+    """Whether a part of a pydantic location is a key or index of the file; or, with `last`, what is wrong about it."""
+    return (last and part == location[-1]) or any(part in known for known in node.lines)

@@ -28,9 +28,9 @@ EXECUTOR = dg.multiprocess_executor.configured(
 
 def collection_assets(collections: CollectionsFile, name: str) -> list[dg.AssetsDefinition]:
     """All assets of one collection."""
-    archive, models = collections.outline(name)
-    sources = archive_assets(name) if archive else scene_assets(name)
-    return [*sources, *learning_assets(name, models, mapped=not archive)]
+    outline = collections.outline(name)
+    sources = archive_assets(name) if outline.archive else scene_assets(name, outline)
+    return [*sources, *learning_assets(name, outline.models, mapped=not outline.archive)]
 
 
 def build_definitions() -> dg.Definitions:

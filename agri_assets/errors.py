@@ -33,6 +33,11 @@ class RemoteError(SceneError):
         self.transient = transient
 
 
+def is_transient(error: SceneError) -> bool:
+    """Whether what was refused for this error may be there by itself the next time."""
+    return isinstance(error, RemoteError) and error.transient
+
+
 class LabelError(AgriAssetsError):
     """Land cover or class labels are missing, unreadable, or do not cover what they should."""
 

@@ -57,7 +57,7 @@ def test_an_unset_variable_breaks_only_its_own_collection(tmp_path):
     file = _load(tmp_path)
     assert file.names == ("fields", "archive")
     assert file.collection("fields").name == "fields"
-    assert file.outline("archive")[0]
+    assert file.outline("archive").archive
     with pytest.raises(ConfigError, match=r"collections\.yaml:11: ARCHIVE is not set; export ARCHIVE="):
         file.collection("archive")
 

@@ -1,34 +1,35 @@
 """The stage that makes a labelled archive into a cube with its tile index."""
 
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+import hashlib
+from pathlib import Path
 
 import pandas as pd
+import shapely
 
 from agri_assets.config import Collection
 from agri_assets.cube.archive_cube import write_archive
-from agri_assets.cube.archive_files import ArchiveImage, open_archive
-from agri_assets.cube.archive_lists import assign_lists, list_files
-from agri_assets.cube.index import arrange, index_digest, write_index
+from agri_assets.cube.archive_files import open_archive
+from agri_assets.cube.archive_index import CONTENT, ArchiveIndex, archive_index, listed_roles
+from agri_assets.cube.archive_lists import list_files
+from agri_assets.cube.archive_names import read_names
+from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.pictures import stretch, true_colour, write_picture
 from agri_assets.errors import ArchiveError
 from agri_assets.labels.settings import ClassLabels
-from agri_assets.scenes.grid import tile_id
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.settings import ArchiveSource
-from agri_assets.splits.settings import Role
 from agri_assets.store.commit import locked
 from agri_assets.store.fingerprint import file_digest, file_stamp, fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised when the same archive would make another index."""
 
-PIXELS_VERSION = "1"
-"""Raised when the same archive would make other pixels."""
+PIXELS_VERSION = "2"
+"""Raised when the same archive would make other pixels, or another table of samples beside them."""
 
 
 def build_archive_cube(collection: Collection, paths: CollectionPaths) -> Outcome:
@@ -53,54 +54,20 @@ def build_archive_cube(collection: Collection, paths: CollectionPaths) -> Outcom
         archive=file_stamp(source.path), bands=collection.bands, tile_size=collection.tile_size, code=PIXELS_VERSION
     )
     digests = {role: file_digest(path) for role, path in lists.items()}
-    inputs = fingerprint(pixels=pixels, lists=digests, labels=labels, code=CODE_VERSION)
+    inputs = fingerprint(
+        pixels=pixels,
+        lists=digests,
+        labels=labels,
+        pattern=source.pattern,
+        resolution=collection.split.resolution,
+        code=CODE_VERSION,
+    )
 
     def work() -> Outcome:
         with locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"):
             return _build(collection, paths, pixels, inputs)
 
     return run_stage(paths.receipt("tile_cube", ARCHIVE_TILE), inputs, work, f"{collection.name}/tile_cube")
-
-
-def archive_index(samples: pd.DataFrame, source: ArchiveSource, labels: ClassLabels) -> pd.DataFrame:
-    """The tile index of an archive from its table of samples, without touching an image.
-
-    Raises:
-        ArchiveError: A list or an agricultural class names what is not there.
-    """
-    relative = [str(name) for name in samples["relative"]]
-    images = [ArchiveImage(name, name, PurePosixPath(name).parent.name) for name in relative]
-    roles = listed_roles(images, source, labels)
-    names = [tile_id(ARCHIVE_TILE, row, col) for row, col in zip(samples["row"], samples["col"], strict=True)]
-    return arrange(
-        samples.assign(
-            tile=ARCHIVE_TILE,
-            tile_id=names,
-            date=None,
-            scene_id=ARCHIVE_TILE,
-            slot=0,
-            valid_fraction=1.0,
-            clear_fraction=1.0,
-            cropland_fraction=float("nan"),
-            label=samples["class_name"].isin(labels.agricultural).astype("int8"),
-            ambiguous=False,
-            owner=ARCHIVE_TILE,
-            listed=pd.array([roles.get(name) for name in relative], dtype="string"),
-        )
-    )
-
-
-def listed_roles(images: Sequence[ArchiveImage], source: ArchiveSource, labels: ClassLabels) -> dict[str, Role]:
-    """The role of every listed image, once lists and agricultural classes are found to fit the archive.
-
-    Raises:
-        ArchiveError: A list or an agricultural class names what is not there.
-    """
-    classes = {image.class_name for image in images}
-    if absent := sorted(set(labels.agricultural) - classes):
-        known = ", ".join(sorted(classes))
-        raise ArchiveError(f"{source.path}: no class folder {absent[0]!r} (labels.agricultural); it has {known}")
-    return assign_lists(images, list_files(source))
 
 
 def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
@@ -115,11 +82,13 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
     fresh = not _is_whole(paths, pixels)
     if fresh:
         with open_archive(source.path) as archive:
-            # before the images are decoded: a wrong list should not take minutes to be found
+            # before the images are decoded: a wrong list or name should not take minutes to be found
             listed_roles(archive.images, source, labels)
+            read_names([image.relative for image in archive.images], source, collection.tile_size)
             write_archive(archive, cube, collection.bands, collection.tile_size, pixels)
-    index = archive_index(pd.read_parquet(samples_path(cube, 0)), source, labels)
-    write_index(paths.tiles(ARCHIVE_TILE), index)
+    samples = pd.read_parquet(samples_path(cube, 0))
+    index = archive_index(samples, source, labels, collection.tile_size, collection.split.resolution)
+    write_index(paths.tiles(ARCHIVE_TILE), index.frame)
     return _outcome(paths, index, inputs, fresh)
 
 
@@ -132,10 +101,9 @@ def _is_whole(paths: CollectionPaths, pixels: str) -> bool:
     return cube_info(cube).slots[0].fingerprint == pixels == read_manifest(manifest).fingerprint
 
 
-def _outcome(paths: CollectionPaths, index: pd.DataFrame, inputs: str, fresh: bool) -> Outcome:
-    cube, tiles = paths.cube(ARCHIVE_TILE), paths.tiles(ARCHIVE_TILE)
+def _outcome(paths: CollectionPaths, made: ArchiveIndex, inputs: str, fresh: bool) -> Outcome:
+    index, cube, tiles = made.frame, paths.cube(ARCHIVE_TILE), paths.tiles(ARCHIVE_TILE)
     info, manifest = cube_info(cube), read_manifest(manifest_path(cube, 0))
-    content = index_digest(index)
     positives = int((index["label"] == 1).sum())
     listed = index["listed"].value_counts()
     counts = {f"listed_{role}": int(count) for role, count in listed.items()}
@@ -148,12 +116,15 @@ def _outcome(paths: CollectionPaths, index: pd.DataFrame, inputs: str, fresh: bo
     return Outcome(
         path=cube,
         fingerprint=inputs,
-        data_version=fingerprint(index=content, bands=info.bands, units=info.units, tile_size=info.tile_size),
+        data_version=fingerprint(index=_digest(index), bands=info.bands, units=info.units, tile_size=info.tile_size),
         summary=f"{len(index)} tiles of {len(rows)} classes, {positives} agricultural ({how})",
         metadata={
             "tiles": len(index),
             "classes": len(rows),
             "agricultural": positives,
+            "on_known_ground": int(index["geometry"].notna().sum()) if "geometry" in index else 0,
+            "groups": int(index["group"].nunique()),
+            "dates": int(index["date"].nunique()),
             "units": info.units,
             "index": str(tiles),
             "stored_mb": round(manifest.stored_bytes / 1e6, 1),
@@ -161,8 +132,18 @@ def _outcome(paths: CollectionPaths, index: pd.DataFrame, inputs: str, fresh: bo
         },
         tables={"classes": Table(rows=rows)},
         pictures={"tiles": _picture(paths)},
+        warnings=made.warnings,
         outputs=(cube, tiles, manifest_path(cube, 0)),
     )
+
+
+def _digest(index: pd.DataFrame) -> str:
+    """Digest of all that the index says; its cells tell the pixels only where neither ground nor group is known."""
+    digest = hashlib.sha256("".join([index_digest(index), *index[CONTENT]]).encode())
+    if "geometry" in index:
+        for outline in shapely.to_wkb(index["geometry"].to_numpy(object)):
+            digest.update(outline or b"-")
+    return digest.hexdigest()
 
 
 def _picture(paths: CollectionPaths) -> Path:

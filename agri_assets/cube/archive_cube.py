@@ -68,8 +68,8 @@ def describe(samples: Sequence[Sample], bands: tuple[str, ...], tile_size: int, 
 
 
 def sample_table(samples: Sequence[Sample], info: CubeInfo) -> pd.DataFrame:
-    """One row per sample: its place, class, names and content hash."""
-    number = np.arange(len(samples))
+    """One row per sample: its place in the cube, class, names, hashes, and its pixel grid on the ground where known."""
+    number, places = np.arange(len(samples)), [sample.place for sample in samples]
     across = info.shard_size // info.tile_size
     return pd.DataFrame(
         {
@@ -78,7 +78,10 @@ def sample_table(samples: Sequence[Sample], info: CubeInfo) -> pd.DataFrame:
             "class_name": [sample.image.class_name for sample in samples],
             "name": [sample.image.name for sample in samples],
             "relative": [sample.image.relative for sample in samples],
-            "cell": [sample.content for sample in samples],
+            "cell": [sample.cell for sample in samples],
+            "content": [sample.content for sample in samples],
+            "crs": pd.array([place.crs if place else None for place in places], dtype="string"),
+            **{name: [place.transform[k] if place else np.nan for place in places] for k, name in enumerate("abcdef")},
         }
     )
 

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
+from agri_assets.cube.archive_ground import Place
 from agri_assets.cube.schema import Units
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -19,20 +21,34 @@ class UnusableImageError(ValueError):
     """Why one image cannot be a sample; the caller counts them and raises `ArchiveError`."""
 
 
-def decode(content: bytes, name: str, bands: int, tile_size: int) -> Pixels:
-    """Pixels (bands, tile_size, tile_size), uint8 or uint16.
+@dataclass(frozen=True)
+class Decoded:
+    """One image.
+
+    Attributes:
+        pixels: (bands, tile_size, tile_size), uint8 or uint16.
+        place: Where it lies, by the file itself; None where it does not say.
+    """
+
+    pixels: Pixels
+    place: Place | None
+
+
+def decode(content: bytes, name: str, bands: int, tile_size: int) -> Decoded:
+    """Pixels and place of one image.
 
     Raises:
         UnusableImageError: It is damaged, or its size, bands or type are not those of the collection.
     """
-    raw = _decode_tiff(content) if name.lower().endswith((".tif", ".tiff")) else _decode_picture(content)
+    tiff = name.lower().endswith((".tif", ".tiff"))
+    raw, place = _decode_tiff(content) if tiff else (_decode_picture(content), None)
     if raw.dtype not in (np.uint8, np.uint16):
         raise UnusableImageError(f"its pixels are {raw.dtype}, not uint8 or uint16")
     if raw.shape[0] != bands:
         raise UnusableImageError(f"it has {raw.shape[0]} bands, the collection has {bands}")
     if raw.shape[1:] != (tile_size, tile_size):
         raise UnusableImageError(f"it is {raw.shape[2]} by {raw.shape[1]} px, not {tile_size} by {tile_size}")
-    return raw
+    return Decoded(raw, place)
 
 
 def units_of(pixels: Pixels) -> Units:
@@ -51,16 +67,24 @@ def _decode_picture(content: bytes) -> Pixels:
     return np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def _decode_tiff(content: bytes) -> Pixels:
+def _decode_tiff(content: bytes) -> tuple[Pixels, Place | None]:
     try:
         with warnings.catch_warnings():
             # tiles of archives often carry no place on the ground, and need none
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile(content) as memory, memory.open() as dataset:
                 pixels: Pixels = dataset.read()
-                return pixels
+                return pixels, _place(dataset)
     except RasterioError as error:
         raise UnusableImageError(f"it cannot be decoded ({_short(error)})") from None
+
+
+def _place(dataset: rasterio.DatasetReader) -> Place | None:
+    """Where a GeoTIFF lies; a CRS without a place on Earth (an engineer's, say) counts as none."""
+    crs, transform = dataset.crs, dataset.transform
+    if not crs or not (crs.is_projected or crs.is_geographic) or transform.is_identity:
+        return None
+    return Place(crs.to_string(), tuple(transform)[:6])
 
 
 def _short(error: Exception) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from agri_assets.cube.archive_decode import UnusableImageError, decode, units_of
 from agri_assets.cube.archive_files import Archive, ArchiveImage
+from agri_assets.cube.archive_ground import Place
 from agri_assets.cube.graph import worker_count
 from agri_assets.cube.schema import Units
 from agri_assets.errors import ArchiveError
@@ -23,11 +24,21 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Sample:
-    """One usable image: where it is and the hash of its class and pixels, which gives it its place in the cube."""
+    """One usable image.
+
+    Attributes:
+        image: Where it is in the archive.
+        cell: Hash of its class and pixels, which gives it its place in the cube.
+        content: Hash of its pixels alone.
+        units: What its values mean.
+        place: Where it lies, by the file itself; None where it does not say.
+    """
 
     image: ArchiveImage
+    cell: str
     content: str
     units: Units
+    place: Place | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ def survey(archive: Archive, bands: int, tile_size: int) -> tuple[Sample, ...]:
             counter.advance(len(result))
     _refuse_unusable(archive, found)
     samples = [item for item in found if isinstance(item, Sample)]
-    return tuple(sorted(samples, key=lambda sample: (sample.content, sample.image.relative)))
+    return tuple(sorted(samples, key=lambda sample: (sample.cell, sample.image.relative)))
 
 
 def load(archive: Archive, image: ArchiveImage, bands: int, tile_size: int) -> npt.NDArray[np.uint16]:
@@ -63,7 +74,7 @@ def load(archive: Archive, image: ArchiveImage, bands: int, tile_size: int) -> n
         ArchiveError: It was usable a moment ago and no longer is.
     """
     try:
-        return decode(archive.read(image), image.name, bands, tile_size).astype(np.uint16)
+        return decode(archive.read(image), image.name, bands, tile_size).pixels.astype(np.uint16)
     except (UnusableImageError, OSError, BadZipFile) as error:
         raise ArchiveError(f"{archive.path}: {image.relative} changed while it was read ({error}); try again") from None
 
@@ -80,14 +91,17 @@ def _survey_batch(
 
 def _survey_one(archive: Archive, image: ArchiveImage, bands: int, tile_size: int) -> Sample | _Unusable:
     try:
-        pixels = decode(archive.read(image), image.name, bands, tile_size)
+        decoded = decode(archive.read(image), image.name, bands, tile_size)
     except UnusableImageError as error:
         return _Unusable(image, str(error))
     except (OSError, BadZipFile) as error:
         return _Unusable(image, f"it cannot be read ({error})")
-    digest = hashlib.sha256(f"{image.class_name}\0{pixels.dtype.name}\0".encode())
-    digest.update(np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).data)
-    return Sample(image, digest.hexdigest(), units_of(pixels))
+    pixels = decoded.pixels
+    values = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).data
+    cell, content = (hashlib.sha256(f"{name}\0{pixels.dtype.name}\0".encode()) for name in (image.class_name, ""))
+    cell.update(values)
+    content.update(values)
+    return Sample(image, cell.hexdigest(), content.hexdigest(), units_of(pixels), decoded.place)
 
 
 def _refuse_unusable(archive: Archive, found: Sequence[Sample | _Unusable]) -> None:

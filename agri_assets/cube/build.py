@@ -8,31 +8,33 @@ import geopandas as gpd
 
 from agri_assets.config import Collection
 from agri_assets.cube.index import index_digest, write_index
-from agri_assets.cube.land_index import land_shares, read_land_cover, scene_index
+from agri_assets.cube.land_index import scene_index
+from agri_assets.cube.land_shares import read_land_shares
+from agri_assets.cube.masking import masked, with_mask
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.samples import slot_samples
 from agri_assets.cube.schema import CubeInfo, shard_size
 from agri_assets.cube.slots import append, commit, settle, wanted_dates
 from agri_assets.cube.summary import BuildReport, cube_outcome
-from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError
+from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError, is_transient
 from agri_assets.labels.settings import LandLabels
-from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
-from agri_assets.scenes.record import SceneRecord
 from agri_assets.store.commit import locked
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised when the same cube would get another index."""
 
 
 def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Outcome:
     """Append the dates of a tile's inventory that its cube lacks, and write its tile index.
 
-    A scene that cannot be read is refused with its reason and the others go on. Where only land cover or settings of
+    A scene that cannot be read is refused with its reason and the others go on; one that its host did not give is tried
+    again at the next materialisation. Where only land cover or settings of
     labels, clouds or cells changed, only the index is written.
 
     Raises:
@@ -46,6 +48,7 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         land_cover=_upstream(paths, "land_cover", tile),
         bands=collection.bands,
         tile_size=collection.tile_size,
+        resampling=collection.resampling,
         labels=collection.labels,
         clouds=collection.clouds,
         resolution=collection.split.resolution,
@@ -64,7 +67,15 @@ def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: st
     update = _update_pixels(collection, paths, tile)
     took = time.monotonic() - started
     index = _write_index(collection, paths, tile, update.info)
-    report = BuildReport(update.info, index_digest(index), update.built, update.refused, update.vanished, took)
+    report = BuildReport(
+        info=update.info,
+        index=index_digest(index),
+        built=update.built,
+        refused=update.refused,
+        vanished=update.vanished,
+        seconds=took,
+        settled=update.settled,
+    )
     return cube_outcome(paths, tile, report, index, inputs)
 
 
@@ -74,6 +85,7 @@ class _Update:
     built: tuple[str, ...]
     refused: tuple[str, ...]
     vanished: tuple[str, ...]
+    settled: bool
 
 
 def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) -> _Update:
@@ -82,8 +94,8 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     records = read_inventory(paths, tile).present
     if not records:
         raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
-    before = _existing(cube, collection) or _empty(collection, tile, records)
-    info, missing, gone = settle(before, wanted_dates(records, before))
+    before = _existing(cube, collection) or _empty(collection, paths, tile)
+    info, missing, gone = settle(before, with_mask(wanted_dates(records, before), collection.clouds))
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
     ]
@@ -91,15 +103,18 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
         # also mends the arrays' own metadata where a build was killed right after its commit
         commit(cube, info)
     built, refused = [], []
+    settled = True
     for wanted in missing:
         try:
-            info = append(cube, info, wanted, collection.clouds)
+            with masked(wanted, collection.clouds) as ready:
+                info = append(cube, info, ready, collection.clouds)
             built.append(wanted.date)
         except SceneError as error:
             refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
+            settled = settled and not is_transient(error)
     if not info.active:
         raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {refused[0]}")
-    return _Update(info, tuple(built), tuple(refused), tuple(vanished))
+    return _Update(info, tuple(built), tuple(refused), tuple(vanished), settled)
 
 
 def _existing(cube: Path, collection: Collection) -> CubeInfo | None:
@@ -111,12 +126,12 @@ def _existing(cube: Path, collection: Collection) -> CubeInfo | None:
             f"{cube}: was built with bands {', '.join(info.bands)} and tile_size {info.tile_size}, which "
             f"{collection.name} no longer has; restore them, rename the collection or delete its cubes"
         )
-    return info
+    return info.model_copy(update={"resampling": collection.resampling})
 
 
-def _empty(collection: Collection, tile: str, records: tuple[SceneRecord, ...]) -> CubeInfo:
-    """The cube before its first date, on the grid of the tile's first scene."""
-    grid = TileGrid.of(records[0])
+def _empty(collection: Collection, paths: CollectionPaths, tile: str) -> CubeInfo:
+    """The cube before its first date, on the tile's grid, all of which or part of which its scenes cover."""
+    grid = catalog_tile(paths, tile).grid
     return CubeInfo(
         tile=tile,
         bands=collection.bands,
@@ -126,14 +141,14 @@ def _empty(collection: Collection, tile: str, records: tuple[SceneRecord, ...]) 
         height=grid.height,
         width=grid.width,
         grid=grid,
+        resampling=collection.resampling,
     )
 
 
 def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> gpd.GeoDataFrame:
     if not isinstance(collection.labels, LandLabels) or info.grid is None:
         raise CubeError(f"{collection.name}: is an archive; build it with build_archive_cube")
-    codes = read_land_cover(paths.land_cover(tile), info.grid)
-    land = land_shares(codes, info.tile_size, collection.labels.agricultural)
+    land = read_land_shares(paths.land_cover(tile), info.grid, info.tile_size, collection.labels)
     samples = slot_samples(paths.cube(tile), info, collection.clouds)
     index = scene_index(info, samples, land, collection.labels, collection.split.resolution)
     write_index(paths.tiles(tile), index)

@@ -13,14 +13,18 @@ DTYPES = {
     **{"tile": "string", "tile_id": "string", "date": "string", "scene_id": "string"},
     **{"slot": "int32", "row": "int32", "col": "int32"},
     **{"valid_fraction": "float32", "clear_fraction": "float32", "cropland_fraction": "float32"},
+    **{"purity": "float32", "labelled_fraction": "float32"},
     **{"label": "Int8", "ambiguous": "bool", "cell": "string", "owner": "string"},
-    **{"class_name": "string", "listed": "string", "name": "string"},
+    **{"class_name": "string", "listed": "string", "name": "string", "group": "string"},
 }
 """Columns of the tile index in order, `geometry` aside.
 
-Fractions are shares of pixels in 0..1. `label` is 1, 0 or missing. `cell` is the H3 cell of the position's centre
-(archives: the content hash). `owner` is the MGRS tile whose samples of this ground count. `class_name` is an archive's
-folder or the majority land cover. `listed` is the list an archive's image stands on, `name` its file name.
+Fractions are shares of pixels in 0..1: `cropland_fraction` and `purity` (of the commonest class) among the pixels that
+have a class, `labelled_fraction` of these among all; archives have none of the three. `label` is 1, 0 or missing,
+`ambiguous` where it is missing because the cropland fraction lies between the thresholds. `cell` is the H3 cell of the
+position's centre (archives: where it is not known, a hash of the group or of the content). `owner` is the MGRS tile
+whose samples of this ground count. `class_name` is an archive's folder or the majority land cover. `listed` is the
+list an archive's image stands on, `name` its file name, `group` what it was cut from.
 """
 
 STORAGE_COLUMNS = ("slot",)

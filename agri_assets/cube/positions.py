@@ -8,9 +8,14 @@ import mgrs
 import numpy as np
 import numpy.typing as npt
 import shapely
+import shapely.geometry
 from pyproj import Transformer
 
+from agri_assets.scenes.footprint import polygon
 from agri_assets.scenes.grid import TileGrid
+
+HALF_TURN = 180.0
+"""Degrees of longitude that only the ring of a position across the antimeridian can span, away from the poles."""
 
 Fractions = npt.NDArray[np.float32]
 """One value per position, (rows, columns)."""
@@ -21,7 +26,7 @@ class Ground:
     """Where positions lie, row by row.
 
     Attributes:
-        geometry: Their outlines, EPSG:4326.
+        geometry: Their outlines, EPSG:4326; those across the antimeridian are cut there (RFC 7946, section 3.1.9).
         cell: H3 cells of their centres.
         owner: MGRS tiles that their centres lie in by the nominal 100 km grid; only the owner's samples count.
     """
@@ -65,7 +70,15 @@ def ground(grid: TileGrid, tile_size: int, resolution: int) -> Ground:
     places = list(zip(latitude.tolist(), longitude.tolist(), strict=True))
     converter = mgrs.MGRS()
     return Ground(
-        geometry=np.asarray(shapely.polygons(rings), dtype=object),
+        geometry=_outlines(rings),
         cell=tuple(h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places),
         owner=tuple(converter.toMGRS(lat, lon, MGRSPrecision=0) for lat, lon in places),
     )
+
+
+def _outlines(rings: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+    """Polygons of (position, corner, longitude and latitude) rings; of two parts across the antimeridian."""
+    outlines = np.asarray(shapely.polygons(rings), dtype=object)
+    for across in np.flatnonzero(np.ptp(rings[:, :, 0], axis=1) > HALF_TURN):
+        outlines[across] = shapely.geometry.shape(polygon([(lon, lat) for lon, lat in rings[across].tolist()]))
+    return outlines

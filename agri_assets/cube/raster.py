@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.errors import RasterioError
-from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from agri_assets.errors import SceneError
+from agri_assets.remote.raster import Raster, open_raster
 from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.rasters import grid_of
 from agri_assets.scenes.record import BandRecord
 
 CUBE_SCALE = 0.0001
 """Reflectance per unit of the cube."""
 
-BLOCK_CACHE_MB = 256
+BLOCK_CACHE_BYTES = 256 << 20
 """GDAL's block cache; its default of 5 % of memory grows with the machine, and whole blocks are read once."""
 
 
@@ -29,62 +29,84 @@ class Rasters:
     """Open rasters, one handle per thread and file, closed together."""
 
     _local: threading.local = field(default_factory=threading.local)
-    _opened: list[DatasetReader] = field(default_factory=list)
+    _opened: list[Raster] = field(default_factory=list)
 
     @contextmanager
-    def reading(self, href: str) -> Iterator[DatasetReader]:
-        """This thread's handle of a raster.
+    def reading(self, band: BandRecord) -> Iterator[Raster]:
+        """This thread's handle of a band's raster.
 
         Raises:
-            SceneError: It cannot be opened, or reading inside the block fails.
+            SceneError: It cannot be opened.
         """
         handles = self._local.__dict__.setdefault("handles", {})
-        try:
-            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB):
-                if href not in handles:
-                    handles[href] = rasterio.open(href)
-                    self._opened.append(handles[href])
-                yield handles[href]
-        except RasterioError as error:
-            # GDAL's own words are in the cause: rasterio itself only says that the read failed
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise SceneError(f"{href}: the raster cannot be read ({reason}); fetch the product again") from None
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
+            if band.href not in handles:
+                handles[band.href] = open_raster(band.href, band.sign)
+                self._opened.append(handles[band.href])
+            yield handles[band.href]
 
     def close(self) -> None:
         """Close every handle; call it when no thread reads any more."""
-        for dataset in self._opened:
-            dataset.close()
+        for raster in self._opened:
+            raster.close()
         self._opened.clear()
 
 
-def read_pixels(rasters: Rasters, href: str, window: tuple[int, int, int, int]) -> npt.NDArray[Any]:
-    """Stored values of (first row, end row, first column, end column) of a single-band raster.
+@dataclass(frozen=True)
+class Placed:
+    """Where a raster lies on the tile's grid.
+
+    Attributes:
+        shape: (height, width) of the raster, in its own pixels.
+        factor: Edge of one of its pixels, in pixels of the grid.
+        offset: (rows, columns) of its upper-left corner on the grid; beyond the grid they are negative.
+        blocks: (height, width) of its blocks.
+    """
+
+    shape: tuple[int, int]
+    factor: float
+    offset: tuple[int, int]
+    blocks: tuple[int, int]
+
+
+def read_pixels(rasters: Rasters, band: BandRecord, window: tuple[int, int, int, int]) -> npt.NDArray[Any]:
+    """Stored values of (first row, end row, first column, end column) of a band.
 
     Raises:
         SceneError: They cannot be read, or are not unsigned integers of at most 16 bits.
     """
     top, bottom, left, right = window
-    with rasters.reading(href) as dataset:
-        pixels: npt.NDArray[Any] = dataset.read(1, window=Window(left, top, right - left, bottom - top))
+    with rasters.reading(band) as raster:
+        pixels = raster.read(band.index, window=Window(left, top, right - left, bottom - top))
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise SceneError(f"{href}: holds {pixels.dtype}, expected uint16 digital numbers; convert it first")
+        raise SceneError(f"{band.href}: holds {pixels.dtype}, expected uint16 digital numbers; convert it first")
     return pixels
 
 
-def require_on_grid(rasters: Rasters, href: str, grid: TileGrid) -> tuple[int, int]:
-    """(height, width) of a raster that must fill the grid.
+def place_raster(rasters: Rasters, band: BandRecord, grid: TileGrid) -> Placed:
+    """Where a band's raster lies on the tile's grid, all of which or part of which it covers.
 
     Raises:
-        SceneError: Its CRS or its corners are not the grid's.
+        SceneError: It has not that band, is in another CRS, off the grid's pixel corners, or reaches beyond the grid.
     """
-    with rasters.reading(href) as dataset:
-        bounds, crs, pixel = tuple(dataset.bounds), dataset.crs, dataset.res[0]
-        shape = (dataset.height, dataset.width)
-    if not grid.is_filled_by(bounds, pixel) or crs != rasterio.crs.CRS.from_user_input(grid.crs):
+    with rasters.reading(band) as raster:
+        source = raster.dataset
+        own, count, blocks = grid_of(band.href, source), source.count, source.block_shapes[0]
+    if band.index > count:
+        raise SceneError(f"{band.href}: has {count} bands, asked for number {band.index}; check the product")
+    offset = grid.place(own.bounds, own.resolution) if own.crs == grid.crs else None
+    if offset is None:
         raise SceneError(
-            f"{href}: covers {bounds} in {crs}, the tile is {grid.bounds} in {grid.crs}; check the product"
+            f"{band.href}: is on {own.shown}, the tile's grid is {grid.shown}; "
+            "a raster must lie on the grid's pixel corners and within it, check the product"
         )
-    return shape
+    return Placed((own.height, own.width), own.resolution / grid.resolution, offset, blocks)
+
+
+def to_classes(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Scene classes as 8 bits; larger numbers, which no class has, stay out of range."""
+    classes: npt.NDArray[np.uint8] = np.minimum(numbers, 255).astype(np.uint8, copy=False)
+    return classes
 
 
 def to_reflectance(numbers: npt.NDArray[Any], band: BandRecord) -> tuple[npt.NDArray[np.uint16], int]:
@@ -110,21 +132,3 @@ def to_reflectance(numbers: npt.NDArray[Any], band: BandRecord) -> tuple[npt.NDA
     pixels -= np.uint16(-band.offset)
     pixels[invalid] = 0
     return pixels, clipped
-
-
-def replicate(pixels: npt.NDArray[Any], rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-    """Nearest-neighbour resampling: the pixels at these rows and columns. Nodata is never mixed with data."""
-    return pixels.take(rows, axis=0).take(cols, axis=1)
-
-
-def source_index(start: int, count: int, factor: float, coarse: int) -> npt.NDArray[np.intp]:
-    """Which source pixels lie under fine pixels `start` to `start + count`, along one axis.
-
-    Args:
-        start: First fine pixel.
-        count: How many fine pixels.
-        factor: Edge of a source pixel, in fine pixels.
-        coarse: How many source pixels there are.
-    """
-    centres = (np.arange(start, start + count) + 0.5) / factor
-    return np.minimum(centres.astype(np.intp), coarse - 1)

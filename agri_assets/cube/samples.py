@@ -1,7 +1,8 @@
 """Figures of every position of one slot, kept beside its manifest so that the index never needs the pixels again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,43 @@ from agri_assets.cube.manifest import samples_path
 from agri_assets.cube.open import open_array, read_block
 from agri_assets.cube.positions import Fractions, share
 from agri_assets.cube.scene_shards import SlotPixels
-from agri_assets.cube.schema import CLASSES_ARRAY, CubeInfo
+from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
-from agri_assets.scenes.clouds import clear_mask
+from agri_assets.scenes.clouds import clear_mask, out_of_range, valid_mask
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import staged
 from agri_assets.store.fingerprint import fingerprint
 
+Mask = npt.NDArray[np.bool_]
+Classes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SceneFigures:
+    """Figures of a slot's whole scene: shares of all pixels of the tile, those beyond the last position included.
+
+    Attributes:
+        scene_valid: Share of pixels with data in every band and a class that is one (see `valid_mask`).
+        scene_clear: Share of pixels that are clear by the collection's cloud settings.
+        scl_out_of_range: Pixels whose classification is none.
+    """
+
+    scene_valid: float
+    scene_clear: float
+    scl_out_of_range: int
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Shares of true pixels, by position and of the whole scene."""
+
+    positions: Fractions
+    scene: float
+
 
 def write_samples(cube: Path, info: CubeInfo, slot: int, pixels: SlotPixels, clouds: CloudSettings) -> None:
     """Count valid and clear pixels of a slot's positions while its pixels are in memory, and keep the figures."""
-    valid = share(pixels.valid, info.tile_size)
-    _store(cube, info, slot, valid, _clear(pixels.classes, valid, info, clouds), clouds)
+    _store(cube, slot, _valid(pixels.valid, pixels.classes, info), pixels.classes, info, clouds)
 
 
 def slot_samples(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Mapping[int, pd.DataFrame]:
@@ -31,44 +57,89 @@ def slot_samples(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Mapping[i
     return {slot.slot: _current(cube, info, slot.slot, clouds) for slot in info.active}
 
 
+def scene_figures(cube: Path, slot: int) -> SceneFigures:
+    """The whole scene's figures of one slot, as they were counted last."""
+    columns = [field.name for field in fields(SceneFigures)]
+    first = pd.read_parquet(samples_path(cube, slot), columns=columns).iloc[0]
+    return SceneFigures(float(first["scene_valid"]), float(first["scene_clear"]), int(first["scl_out_of_range"]))
+
+
 def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd.DataFrame:
     path = samples_path(cube, slot)
     if not path.exists():
         raise CubeError(f"{path}: the figures of a slot are missing; delete {cube} and materialise tile_cube again")
     figures = pd.read_parquet(path)
-    if (figures["clouds"] == fingerprint(clouds=clouds)).all():
+    whole = "scene_valid" in figures
+    if whole and (figures["clouds"] == fingerprint(clouds=clouds)).all():
         return figures
     classes = read_block(open_array(cube, CLASSES_ARRAY), slot, 0, 0, (info.height, info.width))
-    valid = figures["valid_fraction"].to_numpy().reshape(info.height // info.tile_size, info.width // info.tile_size)
-    _store(cube, info, slot, valid, _clear(classes, valid, info, clouds), clouds)
+    # figures of an older version tell positions only
+    valid = _stored_valid(figures, info) if whole else _valid(_data(cube, info, slot), classes, info)
+    _store(cube, slot, valid, classes, info, clouds)
     return pd.read_parquet(path)
 
 
-def _clear(classes: npt.NDArray[np.uint8], valid: Fractions, info: CubeInfo, clouds: CloudSettings) -> Fractions:
-    """Clear shares; a scene without a classification counts as clear where it has data."""
+def _stored_valid(figures: pd.DataFrame, info: CubeInfo) -> _Shares:
+    shape = info.height // info.tile_size, info.width // info.tile_size
+    return _Shares(figures["valid_fraction"].to_numpy().reshape(shape), float(figures["scene_valid"].iloc[0]))
+
+
+def _data(cube: Path, info: CubeInfo, slot: int) -> Mask:
+    """Where every band has data, read shard by shard."""
+    array, data = open_array(cube, BANDS_ARRAY), np.zeros((info.height, info.width), dtype=bool)
+    for y, x in info.shards:
+        height, width = info.shard_shape(y, x)
+        data[y : y + height, x : x + width] = (read_block(array, slot, y, x, (height, width)) > 0).all(axis=0)
+    return data
+
+
+def _valid(data: Mask, classes: Classes, info: CubeInfo) -> _Shares:
+    return _shares((valid_mask(data[rows], classes[rows]) for rows in _strips(info)), info)
+
+
+def _clear(classes: Classes, valid: _Shares, info: CubeInfo, clouds: CloudSettings) -> _Shares:
+    """Clear shares; a scene without a classification counts as clear where it is valid."""
     if info.grid is None or not classes.any():
         return valid
-    rows, _ = info.grid.positions(info.tile_size)
-    halo = math.ceil(clouds.dilate_m / info.grid.resolution)
-    parts = []
-    # in strips, with the neighbours that grown clouds come from: masks of a full tile at once would take gigabytes
-    for top in range(0, rows * info.tile_size, info.shard_size):
-        end = min(top + info.shard_size, rows * info.tile_size)
-        first = max(0, top - halo)
-        mask = clear_mask(classes[first : end + halo], clouds, info.grid.resolution)
-        parts.append(share(mask[top - first : end - first], info.tile_size))
-    return np.concatenate(parts) if parts else valid
+    resolution = info.grid.resolution
+    halo = math.ceil(clouds.dilate_m / resolution)
+
+    def clear(rows: slice) -> Mask:
+        # with the neighbours that grown clouds come from
+        first = max(0, rows.start - halo)
+        return clear_mask(classes[first : rows.stop + halo], clouds, resolution)[rows.start - first :][: _length(rows)]
+
+    return _shares((clear(rows) for rows in _strips(info)), info)
 
 
-def _store(cube: Path, info: CubeInfo, slot: int, valid: Fractions, clear: Fractions, clouds: CloudSettings) -> None:
-    rows, cols = np.indices(valid.shape, dtype=np.int32)
+def _strips(info: CubeInfo) -> list[slice]:
+    """Rows of shards: masks of a full tile at once would take gigabytes."""
+    return [slice(top, min(top + info.shard_size, info.height)) for top in range(0, info.height, info.shard_size)]
+
+
+def _length(rows: slice) -> int:
+    return int(rows.stop - rows.start)
+
+
+def _shares(strips: Iterable[Mask], info: CubeInfo) -> _Shares:
+    positions, count = [], 0
+    for mask in strips:
+        positions.append(share(mask, info.tile_size))
+        count += int(np.count_nonzero(mask))
+    return _Shares(np.concatenate(positions), count / (info.height * info.width))
+
+
+def _store(cube: Path, slot: int, valid: _Shares, classes: Classes, info: CubeInfo, clouds: CloudSettings) -> None:
+    clear = _clear(classes, valid, info, clouds)
+    rows, cols = np.indices(valid.positions.shape, dtype=np.int32)
     frame = pd.DataFrame(
         {
             "row": rows.ravel(),
             "col": cols.ravel(),
-            "valid_fraction": valid.ravel(),
-            "clear_fraction": clear.ravel(),
-            "clouds": pd.Categorical([fingerprint(clouds=clouds)] * valid.size),
+            "valid_fraction": valid.positions.ravel(),
+            "clear_fraction": clear.positions.ravel(),
+            "clouds": pd.Categorical([fingerprint(clouds=clouds)] * valid.positions.size),
+            **asdict(SceneFigures(valid.scene, clear.scene, out_of_range(classes))),
         }
     )
     with staged(samples_path(cube, slot)) as path:

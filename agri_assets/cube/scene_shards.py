@@ -12,7 +12,8 @@ from dask.delayed import delayed
 from agri_assets.cube.graph import SharedMeter, require_sane, run_graph
 from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.plan import CLASSES, BandPlan, plan_scene
-from agri_assets.cube.raster import Rasters, read_pixels, replicate, source_index, to_reflectance
+from agri_assets.cube.raster import Rasters, read_pixels, to_classes, to_reflectance
+from agri_assets.cube.resample import resample
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
 from agri_assets.cube.shards import ShardWriter
 from agri_assets.cube.zarr_metadata import root_document
@@ -139,27 +140,30 @@ class _SlotJob:
         classes = np.zeros((height, width), dtype=np.uint8)
         clipped = 0
         for plan in self.granules[number]:
-            rows = source_index(y, height, plan.factor, plan.shape[0])
-            cols = source_index(x, width, plan.factor, plan.shape[1])
-            if plan.whole:
-                values = whole[f"{number} {plan.name}"].pixels
-            else:
-                part = self._decode(plan, (int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1))
-                values, clipped = part.pixels, clipped + part.clipped
-                rows, cols = rows - rows[0], cols - cols[0]
             target = classes if plan.name == CLASSES else pixels[self.info.bands.index(plan.name)]
-            if plan.shape == (self.info.height, self.info.width):
-                target[:] = values[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-            else:
-                target[:] = replicate(values, rows, cols)
+            clipped += self._fill(target, plan, y, x, whole.get(f"{number} {plan.name}"))
         return pixels, classes, clipped
+
+    def _fill(self, target: npt.NDArray[Any], plan: BandPlan, y: int, x: int, whole: _Part | None) -> int:
+        """Lay one raster over the pixels of the grid from (y, x) on, as far as it reaches; counts what was clipped."""
+        rows, cols = plan.axes(y, x, *target.shape)
+        if not rows or not cols:
+            return 0
+        (top, bottom), (left, right) = rows.span(plan.method), cols.span(plan.method)
+        part = whole or self._decode(plan, (top, bottom, left, right))
+        values = part.pixels[top:bottom, left:right] if whole else part.pixels
+        if plan.place.factor == 1:
+            target[rows.run, cols.run] = values
+        else:
+            target[rows.run, cols.run] = resample(values, rows, cols, plan.method)
+        return 0 if whole else part.clipped
 
     def _decode(self, plan: BandPlan, window: tuple[int, int, int, int] | None = None) -> _Part:
         """Read and convert a window of a raster, all of it by default."""
-        height, width = plan.shape
-        numbers = read_pixels(self.rasters, plan.band.href, window or (0, height, 0, width))
+        height, width = plan.place.shape
+        numbers = read_pixels(self.rasters, plan.band, window or (0, height, 0, width))
         if plan.name == CLASSES:
-            return _Part(numbers.astype(np.uint8, copy=False), 0)
+            return _Part(to_classes(numbers), 0)
         return _Part(*to_reflectance(numbers, plan.band))
 
 

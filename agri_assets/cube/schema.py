@@ -9,6 +9,8 @@ from agri_assets.scenes.grid import TileGrid
 Units = Literal["reflectance", "dn8"]
 """`reflectance`: reflectance * 10000, offset removed; `dn8`: 8-bit picture values."""
 
+Resampling = Literal["nearest", "bilinear"]
+
 ATTRIBUTE = "agri_assets"
 """Root attribute that holds the description."""
 
@@ -32,6 +34,7 @@ class Slot(_Frozen):
         fingerprint: Of the source files and of how they were converted.
         active: False once another slot has taken its place, or its scene is no longer in the inventory.
         digest: Of the decoded pixels.
+        resampling: How its coarser bands were brought to the grid.
     """
 
     slot: int
@@ -40,6 +43,7 @@ class Slot(_Frozen):
     fingerprint: str
     active: bool
     digest: str
+    resampling: Resampling = "nearest"
 
 
 class CubeInfo(_Frozen):
@@ -54,6 +58,7 @@ class CubeInfo(_Frozen):
         height: Rows of pixels.
         width: Columns of pixels.
         grid: Where it lies; None for archives.
+        resampling: How coarser bands of dates to come are brought to the grid; a slot tells how its own were.
         slots: The time axis, committed slots only.
     """
 
@@ -65,6 +70,7 @@ class CubeInfo(_Frozen):
     height: int
     width: int
     grid: TileGrid | None
+    resampling: Resampling = "nearest"
     slots: tuple[Slot, ...] = ()
 
     @property

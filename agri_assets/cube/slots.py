@@ -11,7 +11,7 @@ from agri_assets.cube.commit import commit_root, write_coordinates
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
-from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
+from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resampling, Slot
 from agri_assets.cube.shards import slot_folder
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import SceneError
@@ -21,7 +21,7 @@ from agri_assets.store.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
 
-PIXELS_VERSION = "1"
+PIXELS_VERSION = "2"
 """Raised when the same scene would make other pixels; every date is then built anew."""
 
 
@@ -33,11 +33,13 @@ class Wanted:
         date: Day of acquisition (ISO).
         records: Its scenes, in the order in which they are merged.
         fingerprint: Of the source files and of how they are converted.
+        resampling: How their coarser bands are brought to the grid.
     """
 
     date: str
     records: tuple[SceneRecord, ...]
     fingerprint: str
+    resampling: Resampling
 
     @property
     def scene_id(self) -> str:
@@ -53,6 +55,7 @@ class Wanted:
             fingerprint=self.fingerprint,
             active=True,
             digest=digest,
+            resampling=self.resampling,
         )
 
 
@@ -61,7 +64,9 @@ def wanted_dates(records: Sequence[SceneRecord], info: CubeInfo) -> tuple[Wanted
     days: dict[str, list[SceneRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: (record.acquired, record.scene_id)):
         days[record.acquired.date().isoformat()].append(record)
-    return tuple(Wanted(day, tuple(group), _fingerprint(group, info)) for day, group in sorted(days.items()))
+    return tuple(
+        Wanted(day, tuple(group), _fingerprint(group, info), info.resampling) for day, group in sorted(days.items())
+    )
 
 
 def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
@@ -150,7 +155,11 @@ def _failed(wanted: Wanted, info: CubeInfo, reason: str) -> SlotManifest:
 
 def _fingerprint(records: Sequence[SceneRecord], info: CubeInfo) -> str:
     bands = [
-        {name: (band.offset, band.scale, band.nodata) for name, band in record.bands.items() if name in info.bands}
+        {
+            name: (band.offset, band.scale, band.nodata, band.index)
+            for name, band in record.bands.items()
+            if name in info.bands
+        }
         for record in records
     ]
     return fingerprint(
@@ -159,5 +168,6 @@ def _fingerprint(records: Sequence[SceneRecord], info: CubeInfo) -> str:
         order=info.bands,
         tile_size=info.tile_size,
         grid=info.grid,
+        resampling=info.resampling,
         code=PIXELS_VERSION,
     )

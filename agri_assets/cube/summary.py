@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from agri_assets.cube.land_index import label_counts
 from agri_assets.cube.manifest import manifest_path, read_manifest
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.pictures import stretch, true_colour, write_picture
+from agri_assets.cube.samples import scene_figures
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
@@ -33,6 +35,7 @@ class BuildReport:
         refused: A line per date whose scene could not be read.
         vanished: A line per date that became inactive.
         seconds: Time taken by the pixels.
+        settled: False if a date was refused for what may pass by itself, and so must be tried again.
     """
 
     info: CubeInfo
@@ -41,12 +44,13 @@ class BuildReport:
     refused: tuple[str, ...]
     vanished: tuple[str, ...]
     seconds: float
+    settled: bool = True
 
 
 def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: pd.DataFrame, inputs: str) -> Outcome:
     """The receipt of a finished cube."""
     cube, info = paths.cube(tile), report.info
-    rows = [_row(cube, slot, index[index["slot"] == slot.slot]) for slot in info.active]
+    rows = [_row(cube, slot) for slot in info.active]
     latest = _show(info, index)
     picture = paths.receipt("tile_cube", tile).with_name(f"{tile}-{latest.date}.png")
     write_picture(picture, stretch(quick_look(cube, latest.slot)))
@@ -62,7 +66,7 @@ def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: 
             "slots": len(info.slots),
             "refused": len(report.refused),
             "positions": int(index["tile_id"].nunique()),
-            "agricultural": int(index.drop_duplicates("tile_id")["label"].sum()),
+            **label_counts(index),
             "index": str(paths.tiles(tile)),
             "stored_mb": round(sum(float(row["stored_mb"] or 0) for row in rows), 1),
             "seconds": round(report.seconds, 1),
@@ -72,6 +76,7 @@ def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: 
         pictures={f"{tile} {latest.date}": picture},
         warnings=(*report.refused, *report.vanished),
         outputs=(cube / "zarr.json", paths.tiles(tile)),
+        settled=report.settled,
     )
 
 
@@ -107,14 +112,16 @@ def _show(info: CubeInfo, index: pd.DataFrame) -> Slot:
     return enough[-1] if enough else max(info.active, key=lambda slot: float(clear[slot.slot]))
 
 
-def _row(cube: Path, slot: Slot, positions: pd.DataFrame) -> dict[str, Scalar]:
-    manifest = read_manifest(manifest_path(cube, slot.slot))
+def _row(cube: Path, slot: Slot) -> dict[str, Scalar]:
+    """Valid and clear are shares of all the tile's pixels."""
+    manifest, figures = read_manifest(manifest_path(cube, slot.slot)), scene_figures(cube, slot.slot)
     return {
         "date": slot.date,
         "scene": slot.scene_id,
         "slot": slot.slot,
-        "valid": round(float(positions["valid_fraction"].mean()), 3),
-        "clear": round(float(positions["clear_fraction"].mean()), 3),
+        "valid": round(figures.scene_valid, 3),
+        "clear": round(figures.scene_clear, 3),
+        "scl_out_of_range": figures.scl_out_of_range,
         "clipped_pixels": manifest.clipped,
         "stored_mb": round(manifest.stored_bytes / 1e6, 1),
     }

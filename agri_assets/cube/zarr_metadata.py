@@ -107,6 +107,8 @@ def _pixel_attributes(info: CubeInfo) -> dict[str, Any]:
         "reflectance_scale": 0.0001,
         "offset_convention": "removed: a valid pixel is max(1, DN + offset)",
         "nodata": 0,
+        # of two methods after a change, while not every date could be built anew
+        "resampling": ", ".join(sorted({slot.resampling for slot in info.active} or {info.resampling})),
         "coordinates": "wavelength",
     }
 

@@ -2,19 +2,35 @@
 
 import logging
 import os
+from functools import partial
 
 import dagster as dg
+from pydantic import Field
 
+from agri_assets.config import Outline
 from agri_assets.defs.checks import STAGE_CHECKS
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
 from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
+from agri_assets.remote.address import provider_of
 
 logger = logging.getLogger(__name__)
 
 
-def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
+class InventoryConfig(dg.Config):
+    """What a run of `raw_scenes` may be asked for."""
+
+    retry_refused: bool = Field(default=False, description="Try scenes again that were refused, changed or not.")
+
+
+def pool_of(address: str | None) -> str | None:
+    """The pool that all steps share which read from one provider; none for what is on disk."""
+    return provider_of(address) if address else None
+
+
+def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]:
     """Catalogue, inventory, land cover and cube of a collection of scenes."""
+    source_pool = pool_of(outline.scenes_from)
     partitions = tile_partitions(collection)
     catalog_key, scenes_key, cover_key, cube_key = (
         dg.AssetKey([collection, name]) for name in ("tile_catalog", "raw_scenes", "land_cover", "tile_cube")
@@ -24,6 +40,7 @@ def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
         key=catalog_key,
         group_name=collection,
         kinds={"parquet"},
+        pool=source_pool,
         check_specs=[STAGE_CHECKS["tile_catalog"].spec(catalog_key)],
         description="Lists the source's tiles with their grids and registers them as partitions.",
     )
@@ -45,13 +62,15 @@ def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
         partitions_def=partitions,
         group_name=collection,
         kinds={"sentinel2"},
+        pool=source_pool,
         check_specs=[STAGE_CHECKS["raw_scenes"].spec(scenes_key)],
         description="The tile's inventory: scenes present, superseded and refused, with each one's radiometric record.",
     )
-    def raw_scenes(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def raw_scenes(context: dg.AssetExecutionContext, store: Store, config: InventoryConfig) -> dg.MaterializeResult:
         from agri_assets.scenes.inventory import take_inventory
 
-        return run_tile_asset(context, store, "raw_scenes", take_inventory)
+        stage = partial(take_inventory, retry_refused=config.retry_refused)
+        return run_tile_asset(context, store, "raw_scenes", stage)
 
     @dg.asset(
         key=cover_key,
@@ -59,8 +78,9 @@ def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
         partitions_def=partitions,
         group_name=collection,
         kinds={"geotiff"},
+        pool=pool_of(outline.labels_from),
         check_specs=[STAGE_CHECKS["land_cover"].spec(cover_key)],
-        description="ESA WorldCover on the tile's own grid.",
+        description="Land cover or parcels on the tile's own grid.",
     )
     def land_cover(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         from agri_assets.labels.land_cover import build_land_cover
@@ -73,6 +93,7 @@ def scene_assets(collection: str) -> list[dg.AssetsDefinition]:
         partitions_def=partitions,
         group_name=collection,
         kinds={"zarr", "dask"},
+        pool=source_pool,
         check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key)],
         description="The tile's sharded Zarr cube of reflectance and its tile index.",
     )

@@ -1,4 +1,4 @@
-"""A small picture of a land-cover raster in WorldCover's own colours."""
+"""A small picture of a land-cover raster in the colours of its own table."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,7 +8,6 @@ import rasterio
 from matplotlib.image import imsave
 from rasterio.enums import Resampling
 
-from agri_assets.labels.worldcover import COLOURS
 from agri_assets.store.commit import write_bytes
 
 EDGE = 320
@@ -16,14 +15,15 @@ EDGE = 320
 
 
 def write_picture(raster: Path, target: Path) -> None:
-    """Write a PNG of a raster of WorldCover codes."""
+    """Write a PNG of a land-cover raster."""
     with rasterio.open(raster) as source:
         scale = max(1.0, max(source.height, source.width) / EDGE)
         shape = (max(1, round(source.height / scale)), max(1, round(source.width / scale)))
-        classes = source.read(1, out_shape=shape, resampling=Resampling.nearest)
+        codes = source.read(1, out_shape=shape, resampling=Resampling.nearest)
+        colours = source.colormap(1)
     table = np.zeros((256, 3), np.uint8)
-    for code, colour in COLOURS.items():
-        table[code] = colour
+    for code, colour in colours.items():
+        table[code] = colour[:3]
     buffer = BytesIO()
-    imsave(buffer, table[classes], format="png")
+    imsave(buffer, table[codes], format="png")
     write_bytes(target, buffer.getvalue())

@@ -37,4 +37,4 @@ CLASSES = (
 """The legend, in order of code."""
 
 NAMES = {entry.code: entry.name for entry in CLASSES}
-COLOURS = {NODATA: (0, 0, 0), **{entry.code: entry.colour for entry in CLASSES}}
+COLOURS = {entry.code: entry.colour for entry in CLASSES}

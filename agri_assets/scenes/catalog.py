@@ -1,8 +1,11 @@
 """The tile catalogue: which tiles a collection has, on which grid, and which of them the source still holds."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,16 +13,18 @@ import pyarrow.parquet as pq
 from agri_assets.config import Collection
 from agri_assets.errors import SceneError, StoreError
 from agri_assets.progress import track
+from agri_assets.remote.address import is_remote
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.narrow import narrow
 from agri_assets.scenes.source import SceneSource, open_source
+from agri_assets.scenes.tile_grid import TILE_EDGE_M
 from agri_assets.store.commit import staged
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 ACTIVE, RETIRED = "active", "retired"
 
@@ -134,7 +139,7 @@ def _survey(
     for tile in track(names, f"{collection.name}: tiles", len(names), "tiles"):
         if before := known.get(tile):
             found[tile] = CatalogTile(tile, True, before.grid, before.first_seen)
-        elif isinstance(grid := _first_grid(source, tile, collection.bands), TileGrid):
+        elif isinstance(grid := _largest_grid(source, tile, collection.bands), TileGrid):
             found[tile] = CatalogTile(tile, True, grid, now)
         else:
             warnings.append(f"{tile}: no usable scene, left out of the catalogue: {grid}")
@@ -143,8 +148,12 @@ def _survey(
     return [found[tile] for tile in sorted(found)], tuple(warnings)
 
 
-def _first_grid(source: SceneSource, tile: str, bands: tuple[str, ...]) -> TileGrid | str:
-    """The grid of the tile's first readable scene, or why there is none."""
+def _largest_grid(source: SceneSource, tile: str, bands: tuple[str, ...]) -> TileGrid | str:
+    """The grid of the largest of the tile's readable scenes, or why there is none; the first of equals.
+
+    A scene that covers only part of the tile must not make the grid too small for those that cover all of it.
+    """
+    largest: TileGrid | None = None
     reason = "the source lists none"
     for ref in source.scenes(tile):
         try:
@@ -152,10 +161,24 @@ def _first_grid(source: SceneSource, tile: str, bands: tuple[str, ...]) -> TileG
         except SceneError as error:
             reason = str(error)
             continue
-        if all(Path(band.href).exists() for band in record.bands.values()):
-            return TileGrid.of(record)
-        reason = f"{ref.name}: its rasters are not on disk"
-    return reason
+        if not all(_on_hand(band.href) for band in record.bands.values()):
+            reason = f"{ref.name}: its rasters are not on disk"
+            continue
+        grid = TileGrid.of(record)
+        if largest is None or grid.area > largest.area:
+            largest = grid
+        if largest.area >= TILE_EDGE_M**2:
+            # no scene is larger than the tile: the others need not be read for this
+            break
+    return largest or reason
+
+
+def _on_hand(href: str) -> bool:
+    """Whether a raster is there, as far as can be told without opening it: its file, or the zip that it is in."""
+    if is_remote(href):
+        return True
+    inside = re.match(r"/vsizip/\{([^}]*)\}", href)
+    return Path(inside[1] if inside else href).exists()
 
 
 def _why_empty(source: SceneSource, warnings: tuple[str, ...]) -> str:
@@ -165,7 +188,8 @@ def _why_empty(source: SceneSource, warnings: tuple[str, ...]) -> str:
     return f"the source holds no usable scene: {warnings[0]}{more}"
 
 
-def _write(tiles: list[CatalogTile], version: str, warnings: tuple[str, ...], path: Path) -> Outcome:
+def write_catalog(path: Path, tiles: Sequence[CatalogTile]) -> list[dict[str, Any]]:
+    """Write the catalogue as a whole; returns its rows."""
     rows = [
         {
             "tile": tile.tile,
@@ -180,6 +204,11 @@ def _write(tiles: list[CatalogTile], version: str, warnings: tuple[str, ...], pa
     ]
     with staged(path) as staging:
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), staging)
+    return rows
+
+
+def _write(tiles: list[CatalogTile], version: str, warnings: tuple[str, ...], path: Path) -> Outcome:
+    rows = write_catalog(path, tiles)
     active = sum(tile.active for tile in tiles)
     shown = tuple({key: row[key] for key in ("tile", "status", "crs", "height", "width", "first_seen")} for row in rows)
     return Outcome(

@@ -21,7 +21,10 @@ def polygon(points: Sequence[Point]) -> dict[str, object]:
     seam = 180.0 if east > 180 else -180.0
     inner, outer = _clip(ring, seam, keep_east=seam < 0), _clip(ring, seam, keep_east=seam > 0)
     moved = [(lon - 2 * seam, lat) for lon, lat in outer]
-    parts = [[part] for part in (inner, moved) if len(part) > 3]
+    # what only touches the antimeridian leaves nothing but a line on its other side
+    parts = [[part] for part in (inner, moved) if len(part) > 3 and len({lon for lon, _ in part}) > 1]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
     return {"type": "MultiPolygon", "coordinates": parts}
 
 

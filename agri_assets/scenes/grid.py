@@ -44,16 +44,25 @@ class TileGrid(BaseModel):
         a, _, left, _, e, top = self.transform
         return left, top + e * self.height, left + a * self.width, top
 
-    def is_filled_by(self, bounds: tuple[float, float, float, float], pixel: float) -> bool:
-        """Whether a raster of `pixel` metres starts at this grid's corner and ends at its far edges.
+    def place(self, bounds: tuple[float, float, float, float], pixel: float) -> tuple[int, int] | None:
+        """Where a raster that covers all or part of this grid lies on it: the one rule for scenes and their bands.
 
-        A coarse raster may reach beyond them by less than one pixel of its own, where sizes do not divide.
+        Its upper-left corner must lie on this grid's pixel corners, and it must reach beyond the grid on no side by a
+        pixel of its own or more; a coarse raster may by less, since sizes need not divide.
+
+        Args:
+            bounds: (left, bottom, right, top) of the raster, in this grid's CRS.
+            pixel: Edge of the raster's own pixels, in units of the CRS.
+
+        Returns:
+            (rows, columns) of its upper-left corner below and right of this grid's, in this grid's pixels; a coarse
+            raster's may be negative by less than one pixel of its own. None where it has no place here.
         """
         left, bottom, right, top = self.bounds
         slack = CORNER_TOLERANCE * self.resolution
-        beyond = (bounds[2] - right, bottom - bounds[1])
-        at_corner = abs(bounds[0] - left) <= slack and abs(bounds[3] - top) <= slack
-        return at_corner and all(-slack <= excess < max(slack, pixel - slack) for excess in beyond)
+        beyond = (left - bounds[0], bottom - bounds[1], bounds[2] - right, bounds[3] - top)
+        inside = all(excess < max(slack, pixel - slack) for excess in beyond)
+        return self.offset_of(bounds) if inside else None
 
     def offset_of(self, bounds: tuple[float, float, float, float]) -> tuple[int, int] | None:
         """(rows, columns) by which a raster's upper-left corner lies below and right of this grid's, in its pixels.
@@ -65,6 +74,18 @@ class TileGrid(BaseModel):
         on_corner = all(abs(steps - round(steps)) <= CORNER_TOLERANCE for steps in (rows, cols))
         meets = bounds[0] < right and bounds[2] > left and bounds[1] < top and bounds[3] > bottom
         return (round(rows), round(cols)) if on_corner and meets else None
+
+    @property
+    def area(self) -> float:
+        """Ground covered, in squared units of the CRS."""
+        return self.height * self.width * self.resolution**2
+
+    @property
+    def shown(self) -> str:
+        """In words, for messages: size, resolution, CRS and extent."""
+        left, bottom, right, top = self.bounds
+        where = f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}"
+        return f"{self.height} x {self.width} px of {self.resolution:g} m in {self.crs}, {where}"
 
     def positions(self, tile_size: int) -> tuple[int, int]:
         """Rows and columns of whole tile positions; pixels beyond them belong to no sample."""

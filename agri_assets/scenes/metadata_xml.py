@@ -1,72 +1,92 @@
 """Reading metadata XML from strangers: bounded in size, without entities, every fault one line."""
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
 
 from agri_assets.errors import SceneError
 
-SIZE_LIMIT = 32 * 2**20
-"""Largest metadata file read, in bytes; real ones are below 1 MiB."""
+SIZE_LIMIT = 8 * 2**20
+"""Largest metadata file read, in bytes; real ones are below 1 MiB, and a parsed tree takes some 45 times its text."""
+
+NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+"""A decimal number as XML Schema writes it; Python itself would also take `1_0`, other scripts' digits and `nan`."""
 
 
-def read_xml(path: Path) -> Element:
-    """Parse a metadata file.
+@dataclass(frozen=True)
+class Document:
+    """A parsed metadata file.
+
+    Elements are found by local name, whatever their namespace, since that changed with the metadata's version.
+
+    Attributes:
+        root: The outermost element.
+        where: The file, for messages.
+    """
+
+    root: Element
+    where: str
+
+    def elements(self, *tags: str) -> Iterator[Element]:
+        """Every element of one of these names."""
+        return descendants(self.root, *tags)
+
+    def text(self, tag: str) -> str:
+        """The text of the first element named `tag`.
+
+        Raises:
+            SceneError: There is none, or it is empty.
+        """
+        found = self.optional(tag)
+        if found is None:
+            raise SceneError(f"{self.where}: no {tag}; the metadata are incomplete, download the product again")
+        return found
+
+    def optional(self, *tags: str) -> str | None:
+        """The stripped text of the first element that bears the first of these names and holds any."""
+        texts = ((node.text or "").strip() for tag in tags for node in self.elements(tag))
+        return next((text for text in texts if text), None)
+
+    def number(self, value: str, what: str) -> float:
+        """A finite number.
+
+        Raises:
+            SceneError: `value` is none.
+        """
+        if not NUMBER.fullmatch(value.strip()):
+            raise SceneError(f"{self.where}: {what} is {value[:80]!r}, expected a number; download the product again")
+        return float(value)
+
+    def whole(self, value: str, what: str) -> int:
+        """A whole number; `10000.0` is one.
+
+        Raises:
+            SceneError: `value` is none.
+        """
+        found = self.number(value, what)
+        if not found.is_integer():
+            raise SceneError(f"{self.where}: {what} is {value[:80]!r}, expected a whole number; not usable")
+        return int(found)
+
+
+def descendants(root: Element, *tags: str) -> Iterator[Element]:
+    """Every element at or below `root` with one of these local names, in document order."""
+    return (node for node in root.iter() if isinstance(node.tag, str) and node.tag.rpartition("}")[2] in tags)
+
+
+def parse_xml(content: bytes, where: str) -> Document:
+    """Parse a metadata file's bytes.
 
     Raises:
-        SceneError: It is missing, too large, not well-formed, or declares entities.
+        SceneError: They are not well-formed, or declare entities.
     """
     try:
-        size = path.stat().st_size
-        if size > SIZE_LIMIT:
-            raise SceneError(f"{path}: {size} bytes of metadata, more than the {SIZE_LIMIT} allowed; not read")
-        root = ElementTree.parse(path, forbid_dtd=True).getroot()
-    except (OSError, ValueError, LookupError, ParseError, DefusedXmlException) as error:
-        raise SceneError(f"{path}: metadata cannot be read ({_one_line(error)}); download the product again") from None
-    if root is None:
-        raise SceneError(f"{path}: holds no element; download the product again")
-    return root
-
-
-def elements(root: Element, tag: str) -> Iterator[Element]:
-    """Every descendant with this local name, whatever its namespace (it changed with the metadata's version)."""
-    return (node for node in root.iter() if isinstance(node.tag, str) and node.tag.rpartition("}")[2] == tag)
-
-
-def text(root: Element, tag: str, path: Path) -> str:
-    """The text of the first descendant named `tag`.
-
-    Raises:
-        SceneError: There is none, or it is empty.
-    """
-    found = optional_text(root, tag)
-    if found is None:
-        raise SceneError(f"{path}: no {tag}; the metadata are incomplete, download the product again")
-    return found
-
-
-def optional_text(root: Element, tag: str) -> str | None:
-    """The stripped text of the first descendant named `tag`; None where it is absent or empty."""
-    node = next(elements(root, tag), None)
-    return (node.text or "").strip() or None if node is not None else None
-
-
-def number(value: str, what: str, path: Path) -> float:
-    """A finite number.
-
-    Raises:
-        SceneError: `value` is none.
-    """
-    try:
-        found = float(value)
-    except ValueError:
-        found = float("nan")
-    if not abs(found) < float("inf"):
-        raise SceneError(f"{path}: {what} is {value!r}, expected a number; download the product again")
-    return found
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())
+        root = ElementTree.fromstring(content, forbid_dtd=True)
+    # besides its own errors the parser raises these on unknown and on wrong encodings
+    except (ValueError, LookupError, ParseError, DefusedXmlException) as error:
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise SceneError(f"{where}: metadata cannot be read ({reason}); download the product again") from None
+    return Document(root, where)

@@ -63,7 +63,7 @@ def platform_name(text: str) -> str:
     """
     found = re.fullmatch(r"(?:sentinel[-_ ]?|s)2([a-d])", text.strip().lower())
     if not found:
-        raise SceneError(f"platform {text!r} is not a Sentinel-2 satellite; only Sentinel-2 products can be used")
+        raise SceneError(f"platform {text[:40]!r} is not a Sentinel-2 satellite; only Sentinel-2 products can be used")
     return f"sentinel-2{found[1]}"
 
 
@@ -86,7 +86,7 @@ def acquisition(platform: str, tile: str, datatake: str, datastrip: str) -> str:
     return "/".join((platform, tile, datatake, datastrip))
 
 
-def utc_time(value: str, path: Path) -> datetime:
+def utc_time(value: str, path: Path | str) -> datetime:
     """An ISO 8601 time in UTC; one without a zone is UTC already.
 
     Raises:
@@ -94,6 +94,7 @@ def utc_time(value: str, path: Path) -> datetime:
     """
     try:
         found = datetime.fromisoformat(value)
-    except ValueError:
-        raise SceneError(f"{path}: {value!r} is not a time of acquisition; the metadata are broken") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    # a zone may move the first and the last day of all out of the calendar
+    except (ValueError, OverflowError):
+        raise SceneError(f"{path}: {value[:40]!r} is not a time of acquisition; the metadata are broken") from None

@@ -1,5 +1,7 @@
 """A record cut down to the bands that a collection uses."""
 
+import math
+
 from agri_assets.errors import SceneError
 from agri_assets.scenes.record import SceneRecord
 
@@ -25,6 +27,12 @@ def narrow(record: SceneRecord, bands: tuple[str, ...]) -> SceneRecord:
         update={
             "bands": kept,
             "transform": (a * factor, b, left, d, e * factor, top),
-            "shape": (round(height / factor), round(width / factor)),
+            # a coarse raster's last pixels reach beyond the finest band's where sizes do not divide
+            "shape": (_pixels(height / factor), _pixels(width / factor)),
         }
     )
+
+
+def _pixels(count: float) -> int:
+    """Whole pixels that hold this many, rounding of the quotient aside."""
+    return math.ceil(round(count, 6))

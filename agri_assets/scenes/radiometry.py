@@ -1,10 +1,12 @@
-"""What must still be added to stored numbers: decided from metadata alone, with the evidence, never from the date.
+"""What must still be added to stored numbers: decided from metadata, with the evidence, never from the date.
 
 From processing baseline 04.00 on, ESA stores reflectance * 10000 + 1000 so that dark pixels survive, and says so in
 BOA_ADD_OFFSET_VALUES_LIST (Sentinel-2 Products Specification Document, issue 14.9). Some providers take the offset out
-again and some say so. Where two statements exclude each other the product is refused with both of them quoted.
+again and some say so. Where two statements exclude each other the product is refused with both of them quoted; what
+the pixels say to that is seen by `darkest`.
 """
 
+import re
 from collections.abc import Mapping
 
 from agri_assets.errors import SceneError
@@ -18,7 +20,11 @@ OFFSET = -1000
 QUANTIFICATION = 10000
 """Digital numbers per unit of reflectance; the cube stores this one scale."""
 
+BASELINE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})")
 OFFSET_SINCE = (4, 0)
+CLIPPED = "provider clipped"
+"""Name of the evidence that a provider changed dark pixels beyond taking the offset out."""
+
 USER_BASELINE = (99, 99)
 """The baseline that Sen2Cor writes when a user runs it: it says nothing about the offset."""
 
@@ -52,24 +58,33 @@ def decide_safe(name: str, baseline: str, offsets: Mapping[str, int] | None, qua
     return Radiometry(offset=offset, decision=f"add {offset}, as the product declares", evidence=evidence)
 
 
-def decide_stac(name: str, baseline: str, applied: bool | None, declared: Mapping[str, int]) -> Radiometry:
+def decide_stac(name: str, baseline: str, applied: object, declared: Mapping[str, int]) -> Radiometry:
     """The decision for a STAC item.
+
+    A provider that takes the offset out of unsigned numbers has to clip what reflects less than nothing. The record
+    says so, since such a scene and one with its offset kept, which the cube clips by its own rule, need not agree in
+    their darkest pixels.
 
     Args:
         name: The item, for messages.
         baseline: `s2:processing_baseline`.
-        applied: `earthsearch:boa_offset_applied`; None where the item does not say.
+        applied: `earthsearch:boa_offset_applied` as the item has it; None where it does not say.
         declared: `raster:bands` offset over scale, in digital numbers, by band that declares one.
 
     Raises:
-        SceneError: The statements exclude each other.
+        SceneError: The statements exclude each other, or one is none.
     """
+    if not isinstance(applied, bool | None):
+        raise SceneError(
+            f"{name}: earthsearch:boa_offset_applied is {applied!r}, expected true or false; cannot tell whether an "
+            "offset is in the pixels, correct the item"
+        )
     evidence: Evidence = {"s2:processing_baseline": baseline, "earthsearch:boa_offset_applied": applied}
     if declared:
         evidence["raster:bands offset"] = _uniform(name, "raster:bands offset", declared)
     if applied:
-        decision = "nothing to add: the provider took the offset out of the pixels (earthsearch:boa_offset_applied)"
-        return Radiometry(offset=0, decision=decision, evidence=evidence)
+        had_offset = _offset_expected(name, baseline) or evidence.get("raster:bands offset") == OFFSET
+        return _applied(had_offset, evidence)
     if declared:
         offset = _uniform(name, "raster:bands offset", declared)
         _require_agreement(name, baseline, offset, f"raster:bands offset {offset}, not applied by the provider")
@@ -80,16 +95,26 @@ def decide_stac(name: str, baseline: str, applied: bool | None, declared: Mappin
     return Radiometry(offset=offset, decision=decision, evidence=evidence)
 
 
+def _applied(had_offset: bool, evidence: Evidence) -> Radiometry:
+    decision = "nothing to add: the provider took the offset out of the pixels (earthsearch:boa_offset_applied)"
+    if had_offset:
+        decision += " and clipped what fell below zero"
+        evidence[CLIPPED] = "reflectance below zero, when it took the offset out"
+    return Radiometry(offset=0, decision=decision, evidence=evidence)
+
+
 def parse_baseline(name: str, baseline: str) -> tuple[int, int]:
     """(5, 9) of `05.09`.
 
     Raises:
         SceneError: It is not of that form.
     """
-    major, dot, minor = baseline.partition(".")
-    if not (dot and major.isdigit() and minor.isdigit()):
-        raise SceneError(f"{name}: processing baseline {baseline!r} is not of the form 05.09; cannot tell its offset")
-    return int(major), int(minor)
+    found = BASELINE.fullmatch(baseline)
+    if found is None:
+        raise SceneError(
+            f"{name}: processing baseline {baseline[:20]!r} is not of the form 05.09; cannot tell its offset"
+        )
+    return int(found[1]), int(found[2])
 
 
 def _offset_expected(name: str, baseline: str) -> bool:

@@ -1,16 +1,18 @@
 """What a raster file says of itself, and cheap proof that its end is there."""
 
+import math
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import rasterio
-from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 
 from agri_assets.errors import SceneError
+from agri_assets.remote.address import is_remote
+from agri_assets.remote.raster import open_raster
 from agri_assets.scenes.grid import TileGrid
-from agri_assets.scenes.record import Affine
 
 END_OF_CODESTREAM = b"\xff\xd9"
 """Marker EOC of a JPEG 2000 codestream (ISO/IEC 15444-1, annex A)."""
@@ -18,31 +20,43 @@ END_OF_CODESTREAM = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class RasterFacts:
-    """What a raster says of itself: the grid it is on, its pixel type and its nodata value."""
+    """What a raster says of itself: the grid it is on, its pixel type, its nodata value and how many bands it has."""
 
     grid: TileGrid
     dtype: str
     nodata: float | None
+    count: int = 1
 
 
-def raster_facts(path: Path) -> RasterFacts:
-    """Open a raster and read its header.
+def raster_facts(href: Path | str, sign: str = "") -> RasterFacts:
+    """Open a raster, wherever it is, and read its header.
 
     Raises:
         SceneError: It is missing, cannot be opened, or has no north-up grid in a known CRS.
     """
-    if not path.exists():
-        raise SceneError(f"{path}: no such file; download the product again")
+    href = str(href)
+    if not is_remote(href) and not href.startswith("/vsi") and not Path(href).exists():
+        raise SceneError(f"{href}: no such file; download the product again")
+    raster = open_raster(href, sign)
     try:
-        with rasterio.open(path) as source:
-            transform: Affine = tuple(source.transform)[:6]
-            crs = source.crs.to_string() if source.crs else ""
-            height, width, dtype, nodata = source.height, source.width, source.dtypes[0], source.nodata
-    except (RasterioError, ValueError) as error:
-        raise SceneError(f"{path}: cannot be opened ({_one_line(error)}); damaged, download it again") from None
-    if not crs or transform[0] <= 0 or transform[0] != -transform[4] or transform[1] or transform[3]:
-        raise SceneError(f"{path}: no north-up grid of square pixels in a known CRS; not usable")
-    return RasterFacts(TileGrid(crs=crs, transform=transform, height=height, width=width), dtype, nodata)
+        source = raster.dataset
+        return RasterFacts(grid_of(href, source), source.dtypes[0], source.nodata, source.count)
+    finally:
+        raster.close()
+
+
+def grid_of(href: str, source: DatasetReader) -> TileGrid:
+    """The grid that an open raster is on.
+
+    Raises:
+        SceneError: It is not north-up, its pixels are not square, or its CRS is unknown.
+    """
+    a, b, c, d, e, f = tuple(source.transform)[:6]
+    code = source.crs.to_epsg() if source.crs else None
+    crs = f"EPSG:{code}" if code else source.crs.to_string() if source.crs else ""
+    if not crs or not all(map(math.isfinite, (a, c, f))) or a <= 0 or a != -e or b or d:
+        raise SceneError(f"{href}: no north-up grid of square pixels in a known CRS; not usable")
+    return TileGrid(crs=crs, transform=(a, b, c, d, e, f), height=source.height, width=source.width)
 
 
 def require_whole(path: Path) -> None:
@@ -59,7 +73,8 @@ def require_whole(path: Path) -> None:
         elif magic[:4] == b"\xff\x4f\xff\x51":
             whole = _ends_with(file, size, END_OF_CODESTREAM)
         else:
-            whole = _blocks_end(path) <= size
+            with closing(open_raster(str(path))) as raster:
+                whole = blocks_end(raster.dataset) <= size
     if not whole:
         raise SceneError(f"{path}: truncated at {size} bytes; download it again")
 
@@ -87,17 +102,12 @@ def _ends_with(file: BinaryIO, end: int, marker: bytes) -> bool:
     return file.read(len(marker)) == marker
 
 
-def _blocks_end(path: Path) -> int:
-    """Where the last block of a TIFF's full-resolution image ends, in bytes."""
+def blocks_end(source: DatasetReader) -> int:
+    """Where the last block of an open TIFF's full-resolution image ends, in bytes; 0 for other kinds of file."""
     end = 0
-    with rasterio.open(path) as source:
-        for band in source.indexes:
-            for (row, col), _ in source.block_windows(band):
-                offset = source.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
-                length = source.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
-                end = max(end, int(offset or 0) + int(length or 0))
+    for band in source.indexes:
+        for (row, col), _ in source.block_windows(band):
+            offset = source.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+            length = source.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
+            end = max(end, int(offset or 0) + int(length or 0))
     return end
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

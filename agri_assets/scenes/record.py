@@ -107,6 +107,8 @@ class InventoryEntry(_Frozen):
         reason: Why it is not present.
         record: None when it was refused before it could be read.
         stamp: The source's stamp when it was verified; while that stands, it is not verified again.
+        remark: What people should know of a scene that is present.
+        transient: Refused for what may pass by itself (a host that does not answer); tried again at every run.
     """
 
     name: str
@@ -114,6 +116,8 @@ class InventoryEntry(_Frozen):
     reason: str | None = None
     record: SceneRecord | None = None
     stamp: str = ""
+    remark: str | None = None
+    transient: bool = False
 
 
 class Inventory(_Frozen):
@@ -123,11 +127,22 @@ class Inventory(_Frozen):
         tile: The MGRS tile.
         entries: One per listed scene.
         checked: Digest of what scenes were verified against (bands, grid, code); another one voids every stamp.
+        left_out: Scenes that the source lists and the collection does not want (its dates, its cloud limit).
     """
 
     tile: str
     entries: tuple[InventoryEntry, ...]
     checked: str = ""
+    left_out: int = 0
+
+    def of(self, state: SceneState) -> tuple[InventoryEntry, ...]:
+        """The entries of one state."""
+        return tuple(entry for entry in self.entries if entry.state is state)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing was refused that may be there by itself the next time."""
+        return not any(entry.transient for entry in self.entries)
 
     @property
     def present(self) -> tuple[SceneRecord, ...]:

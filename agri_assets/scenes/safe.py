@@ -1,200 +1,148 @@
-"""Sentinel-2 L2A products as ESA delivers them: `.SAFE` directories, read from their metadata alone."""
+"""Sentinel-2 L2A products as ESA delivers them: `.SAFE` directories and their zips, read from their metadata alone."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 from agri_assets.errors import SceneError
 from agri_assets.scenes.footprint import polygon
-from agri_assets.scenes.metadata_xml import elements, number, optional_text, read_xml, text
-from agri_assets.scenes.naming import (
-    BANDS,
-    CLASSIFICATION,
-    acquisition,
-    native_resolution,
-    platform_name,
-    scene_id,
-    tile_in,
-    utc_time,
-)
+from agri_assets.scenes.metadata_xml import SIZE_LIMIT, Document, descendants, parse_xml
+from agri_assets.scenes.naming import BANDS, CLASSIFICATION, acquisition, platform_name, scene_id, utc_time
+from agri_assets.scenes.product_files import ProductFiles, ZipFiles, open_product
 from agri_assets.scenes.radiometry import decide_safe
-from agri_assets.scenes.record import Affine, BandRecord, Radiometry, SceneRecord
-from agri_assets.scenes.tile_grid import nominal_grid
-from agri_assets.store.fingerprint import file_stamp
+from agri_assets.scenes.record import Radiometry, SceneRecord
+from agri_assets.scenes.safe_images import Images, listed_images, locate
+from agri_assets.scenes.safe_tile import agreed_tile, tile_grid, tile_metadata
 
-IMAGE_NAME = re.compile(r"_(B\d[0-9A]|SCL)_(10|20|60)m$")
-"""Band and resolution at the end of an IMAGE_FILE entry."""
-
-GRANULE = re.compile(r"GRANULE/(?P<folder>[^/]+)/")
-SENSING_START = re.compile(r"(\d{8}T\d{6})")
-SUFFIXES = {"JPEG2000": (".jp2", ".tif"), "GeoTIFF": (".tif", ".jp2")}
-"""Where a band's file may be, by the product's imageFormat (converted products name GeoTIFF)."""
-
-
-@dataclass(frozen=True)
-class Image:
-    """One raster of a product: its path without suffix, relative to the product, and its pixel size in metres."""
-
-    stem: str
-    resolution: float
+BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
+TIME = r"\d{8}T\d{6}"
+DATATAKE_START = re.compile(rf"GS2[A-D]_({TIME})_", re.ASCII)
+DATASTRIP_START = re.compile(rf"_S({TIME})_", re.ASCII)
+GRANULE_START = re.compile(rf"L2A_T\w+_A\d+_({TIME})", re.ASCII)
+"""A granule's folder since 2017 ends with its datastrip's start; the time in older names is that of processing."""
 
 
-def read_safe(folder: Path) -> SceneRecord:
-    """The record of a `.SAFE` directory; no raster is opened.
+def read_safe(path: Path) -> SceneRecord:
+    """The record of a product; no raster is opened.
+
+    Args:
+        path: A product's folder, whatever it is called, or its zip, which is read in place.
 
     Raises:
-        SceneError: It is no Level-2A product, or its metadata are missing, broken or contradict each other.
+        SceneError: It is no Level-2A product, its metadata are missing, broken or contradict each other, or the zip is
+            damaged or not to be trusted.
     """
-    path = _product_metadata(folder)
-    root = read_xml(path)
-    images, suffixes = _images(root, path)
-    granule = _granule_folder(images, path)
-    tile = tile_in(granule) or tile_in(text(root, "PRODUCT_URI", path))
-    if tile is None:
-        raise SceneError(f"{path}: neither granule {granule!r} nor PRODUCT_URI names an MGRS tile; not usable")
-    platform = platform_name(text(root, "SPACECRAFT_NAME", path))
-    acquired = utc_time(text(root, "PRODUCT_START_TIME", path), path)
-    radiometry = _radiometry(root, path, folder.name)
-    bands = {name: _band(folder, image, suffixes, radiometry.offset) for name, image in images.items()}
-    classification = bands.pop(CLASSIFICATION, None)
-    crs, transform, shape = _grid(folder, granule, tile, min(band.resolution for band in bands.values()))
-    rasters = [*bands.values(), *([classification] if classification else [])]
+    with open_product(path) as files:
+        return _read(files)
+
+
+def _read(files: ProductFiles) -> SceneRecord:
+    product = parse_xml(files.read_bytes(files.metadata, SIZE_LIMIT), files.where(files.metadata))
+    _require_level(product)
+    images = listed_images(product)
+    granule = tile_metadata(files, images.granule)
+    tile = agreed_tile(product, granule, images)
+    grid = tile_grid(granule, tile, images.finest)
+    platform = platform_name(product.text("SPACECRAFT_NAME"))
+    acquired = utc_time(product.text("PRODUCT_START_TIME"), product.where)
+    radiometry = _radiometry(product, files.location.name)
+    found = {name: locate(files, one, images.suffixes, radiometry.offset) for name, one in images.by_band.items()}
     return SceneRecord(
         scene_id=scene_id(platform, tile, acquired),
-        source="safe",
-        location=str(folder),
+        source="safe_zip" if isinstance(files, ZipFiles) else "safe",
+        location=str(files.location),
         platform=platform,
         mgrs_tile=tile,
         level="L2A",
         acquired=acquired,
-        processing_baseline=text(root, "PROCESSING_BASELINE", path),
-        cloud_cover=_cloud_cover(root, path),
-        crs=crs,
-        transform=transform,
-        shape=shape,
-        bands={name: bands[name] for name in BANDS if name in bands},
-        classification=classification,
+        processing_baseline=_baseline(product),
+        cloud_cover=_cloud_cover(product),
+        crs=grid.crs,
+        transform=grid.transform,
+        shape=(grid.height, grid.width),
+        bands={name: found[name][0] for name in BANDS if name in found},
+        classification=found[CLASSIFICATION][0] if CLASSIFICATION in found else None,
         radiometry=radiometry,
-        footprint=_footprint(root, path),
-        readable=all(Path(raster.href).exists() for raster in rasters),
-        fingerprint=file_stamp(folder),
-        acquisition=_acquisition(root, platform, tile, granule, acquired),
-        generated=optional_text(root, "GENERATION_TIME") or "",
+        footprint=_footprint(product),
+        readable=all(there for _, there in found.values()),
+        fingerprint=files.stamp(),
+        acquisition=acquisition(platform, tile, *_starts(product, granule, images, acquired)),
+        generated=product.optional("GENERATION_TIME") or "",
     )
 
 
-def _product_metadata(folder: Path) -> Path:
-    """The product's own metadata file, whatever its spelling (`MTD_MSIL2A.xml`, `MTD_MSIL2a.xml`)."""
-    if not folder.is_dir():
-        raise SceneError(f"{folder}: no such directory; name a .SAFE directory")
-    names = {path.name.upper(): path for path in folder.glob("*.xml")}
-    if found := names.get("MTD_MSIL2A.XML"):
-        return found
-    if "MTD_MSIL1C.XML" in names:
-        raise SceneError(f"{folder}: a Level-1C product; only Level-2A can be used, download that or run Sen2Cor on it")
-    raise SceneError(f"{folder}: no MTD_MSIL2A.xml in it; not a Sentinel-2 Level-2A product, or incomplete")
-
-
-def _images(root: Element, path: Path) -> tuple[dict[str, Image], tuple[str, ...]]:
-    """Each band's raster, and SCL's, at its native resolution where listed, else the finest; and suffixes to try."""
-    level = optional_text(root, "PROCESSING_LEVEL") or ""
+def _require_level(product: Document) -> None:
+    """Only Level-2A, and not a product whose name says otherwise."""
+    level, uri = product.optional("PROCESSING_LEVEL") or "", product.optional("PRODUCT_URI", "PRODUCT_URI_2A") or ""
     if "2A" not in level.upper():
-        raise SceneError(f"{path}: PROCESSING_LEVEL is {level!r}; only Level-2A can be used")
-    found: dict[str, Image] = {}
-    for node in [*elements(root, "IMAGE_FILE"), *elements(root, "IMAGE_FILE_2A")]:
-        stem = (node.text or "").strip()
-        named = IMAGE_NAME.search(stem)
-        if named is None or (named[1] not in BANDS and named[1] != CLASSIFICATION):
-            continue
-        image = Image(stem, float(named[2]))
-        found[named[1]] = min(image, found.get(named[1], image), key=lambda one: _preference(named[1], one))
-    if not set(found) & set(BANDS):
-        raise SceneError(f"{path}: lists no band images (IMAGE_FILE); the metadata are incomplete")
-    granules = list(elements(root, "Granule"))
-    written = granules[0].get("imageFormat", "") if granules else ""
-    return found, SUFFIXES.get(written, SUFFIXES["JPEG2000"])
+        raise SceneError(f"{product.where}: PROCESSING_LEVEL is {level[:40]!r}; only Level-2A can be used")
+    if "MSIL1C" in uri.upper():
+        raise SceneError(
+            f"{product.where}: metadata contradict each other: PROCESSING_LEVEL is {level[:40]!r}, but PRODUCT_URI is "
+            f"{uri[:80]!r}; download the product again"
+        )
 
 
-def _preference(band: str, image: Image) -> tuple[bool, float]:
-    return image.resolution != native_resolution(band), image.resolution
+def _baseline(product: Document) -> str:
+    found = product.text("PROCESSING_BASELINE")
+    if not BASELINE.fullmatch(found):
+        raise SceneError(f"{product.where}: PROCESSING_BASELINE is {found[:40]!r}, expected a form such as 05.09")
+    return found
 
 
-def _granule_folder(images: dict[str, Image], path: Path) -> str:
-    folders = {found["folder"] for image in images.values() if (found := GRANULE.search(image.stem))}
-    if len(folders) != 1:
-        raise SceneError(f"{path}: lists {len(folders)} granules, expected 1; only single-tile products can be used")
-    return folders.pop()
-
-
-def _band(folder: Path, image: Image, suffixes: tuple[str, ...], offset: int) -> BandRecord:
-    """Where a band's raster is, or, where it is absent, where it should be."""
-    stem = (folder / image.stem).resolve()
-    if not stem.is_relative_to(folder.resolve()):
-        raise SceneError(f"{folder}: IMAGE_FILE {image.stem!r} leads out of the product; not usable")
-    candidates = [stem.with_name(stem.name + suffix) for suffix in suffixes]
-    href = next((path for path in candidates if path.exists()), candidates[0])
-    is_class = stem.name.endswith(f"_{CLASSIFICATION}_{image.resolution:.0f}m")
-    return BandRecord(
-        href=str(href),
-        resolution=image.resolution,
-        offset=0 if is_class else offset,
-        scale=1.0 if is_class else 1e-4,
-    )
-
-
-def _radiometry(root: Element, path: Path, name: str) -> Radiometry:
-    listed = next(elements(root, "BOA_ADD_OFFSET_VALUES_LIST"), None)
-    offsets = None
-    if listed is not None:
-        offsets = {
-            node.get("band_id", "?"): round(number((node.text or "").strip(), "BOA_ADD_OFFSET", path))
-            for node in elements(listed, "BOA_ADD_OFFSET")
-        }
+def _radiometry(product: Document, name: str) -> Radiometry:
     # sen2cor before 2.8 wrote L2A_BOA_QUANTIFICATION_VALUE
-    scale = optional_text(root, "BOA_QUANTIFICATION_VALUE") or optional_text(root, "L2A_BOA_QUANTIFICATION_VALUE")
-    quantification = round(number(scale, "BOA_QUANTIFICATION_VALUE", path)) if scale else None
-    return decide_safe(name, text(root, "PROCESSING_BASELINE", path), offsets, quantification)
+    scale = product.optional("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE")
+    quantification = product.whole(scale, "BOA_QUANTIFICATION_VALUE") if scale else None
+    return decide_safe(name, _baseline(product), _offsets(product), quantification)
 
 
-def _grid(folder: Path, granule: str, tile: str, resolution: float) -> tuple[str, Affine, tuple[int, int]]:
-    """CRS, transform and shape at one resolution, from MTD_TL.xml; without it, of the tile by its name."""
-    path = folder / "GRANULE" / granule / "MTD_TL.xml"
-    if not path.exists():
-        grid = nominal_grid(tile, resolution)
-        return grid.crs, grid.transform, (grid.height, grid.width)
-    root = read_xml(path)
-    wanted = f"{resolution:.0f}"
+def _offsets(product: Document) -> dict[str, int] | None:
+    """BOA_ADD_OFFSET by band id; None where the product has no list of them.
 
-    def of(tag: str) -> Element:
-        node = next((node for node in elements(root, tag) if node.get("resolution") == wanted), None)
-        if node is None:
-            raise SceneError(f"{path}: no {tag} at {wanted} m; the metadata are incomplete")
-        return node
-
-    size, position = of("Size"), of("Geoposition")
-    rows, cols = (round(number(text(size, tag, path), tag, path)) for tag in ("NROWS", "NCOLS"))
-    left, top, dx, dy = (number(text(position, tag, path), tag, path) for tag in ("ULX", "ULY", "XDIM", "YDIM"))
-    if rows < 1 or cols < 1 or dx != resolution or dy != -resolution:
-        raise SceneError(f"{path}: {rows} x {cols} pixels of {dx} x {dy} m at {wanted} m is no north-up grid")
-    return text(root, "HORIZONTAL_CS_CODE", path).upper(), (dx, 0.0, left, 0.0, dy, top), (rows, cols)
+    Raises:
+        SceneError: One is no whole number, or a band has two.
+    """
+    lists = list(product.elements("BOA_ADD_OFFSET_VALUES_LIST"))
+    if not lists:
+        return None
+    found: dict[str, int] = {}
+    for position, node in enumerate(node for one in lists for node in descendants(one, "BOA_ADD_OFFSET")):
+        band, value = node.get("band_id", f"#{position}"), product.whole(node.text or "", "BOA_ADD_OFFSET")
+        if found.setdefault(band, value) != value:
+            raise SceneError(
+                f"{product.where}: metadata contradict each other: BOA_ADD_OFFSET of band_id {band[:20]!r} is "
+                f"{found[band]} and {value}; download the product again"
+            )
+    return found
 
 
-def _footprint(root: Element, path: Path) -> dict[str, object]:
-    values = [number(value, "EXT_POS_LIST", path) for value in text(root, "EXT_POS_LIST", path).split()]
+def _footprint(product: Document) -> dict[str, object]:
+    values = [product.number(value, "EXT_POS_LIST") for value in product.text("EXT_POS_LIST").split()]
     if len(values) < 6 or len(values) % 2:
-        raise SceneError(f"{path}: EXT_POS_LIST holds {len(values)} numbers; expected latitude and longitude pairs")
-    return polygon(list(zip(values[1::2], values[::2], strict=True)))
+        raise SceneError(f"{product.where}: EXT_POS_LIST holds {len(values)} numbers, not pairs of coordinates")
+    points = list(zip(values[1::2], values[::2], strict=True))
+    for lon, lat in points:
+        if abs(lat) > 90 or abs(lon) > 180:
+            raise SceneError(f"{product.where}: EXT_POS_LIST holds latitude {lat:g}, longitude {lon:g}; not usable")
+    return polygon(points)
 
 
-def _cloud_cover(root: Element, path: Path) -> float | None:
-    found = optional_text(root, "Cloud_Coverage_Assessment")
-    return number(found, "Cloud_Coverage_Assessment", path) if found else None
+def _cloud_cover(product: Document) -> float | None:
+    found = product.optional("Cloud_Coverage_Assessment")
+    percent = product.number(found, "Cloud_Coverage_Assessment") if found else None
+    if percent is not None and not 0 <= percent <= 100:
+        raise SceneError(f"{product.where}: Cloud_Coverage_Assessment is {percent:g}, expected 0 to 100; not usable")
+    return percent
 
 
-def _acquisition(root: Element, platform: str, tile: str, granule: str, acquired: datetime) -> str:
-    datatake = next(elements(root, "Datatake"), None)
-    taken = SENSING_START.search(datatake.get("datatakeIdentifier", "")) if datatake is not None else None
-    strip = SENSING_START.search(granule)
-    return acquisition(platform, tile, taken[1] if taken else f"{acquired:%Y%m%dT%H%M%S}", strip[1] if strip else "")
+def _starts(product: Document, granule: Document | None, images: Images, acquired: datetime) -> tuple[str, str]:
+    """When the datatake and the datastrip began; both the same in old and new names and for every processing."""
+    datatake = next((node.get("datatakeIdentifier", "") for node in product.elements("Datatake")), "")
+    taken = DATATAKE_START.match(datatake)
+    listed = [node.get("datastripIdentifier", "") for node in product.elements("Granule")]
+    own = granule.optional("DATASTRIP_ID", "DATASTRIP_ID_2A") if granule else None
+    strips = [found for one in (*listed, own or "") if (found := DATASTRIP_START.search(one))]
+    folder = GRANULE_START.match(images.granule)
+    strip = strips[0] if strips else folder
+    return taken[1] if taken else f"{acquired:%Y%m%dT%H%M%S}", strip[1] if strip else ""

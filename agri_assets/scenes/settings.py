@@ -1,16 +1,25 @@
 """What a collection declares about its source of scenes or tiles."""
 
+import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agri_assets.settings import Settings
 
-MGRS_TILE = r"^(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
+MGRS_TILE = r"(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]"
 """Pattern of an MGRS 100 km tile name such as `33TWL`."""
 
-TileName = Annotated[str, Field(pattern=MGRS_TILE)]
+
+def _tile(value: str) -> str:
+    if not re.fullmatch(MGRS_TILE, value):
+        raise ValueError(f"{value!r} is not an MGRS tile; expected a name such as 33TWL")
+    return value
+
+
+TileName = Annotated[str, AfterValidator(_tile)]
 
 
 def _listed(value: object) -> object:
@@ -23,11 +32,30 @@ def _none_if_blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _interval(value: str) -> str:
+    days = value.split("/")
+    try:
+        first, last = (date.fromisoformat(day) for day in days)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a first and a last day such as 2023-04-01/2023-10-31") from None
+    if first > last:
+        raise ValueError(f"the first day, {first}, is after the last, {last}")
+    return value
+
+
+def _api(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(
+            f"{value!r} is not the address of a STAC API, such as https://earth-search.aws.element84.com/v1"
+        )
+    return value.rstrip("/")
+
+
 TileNames = Annotated[tuple[TileName, ...], BeforeValidator(_listed)]
-Dates = Annotated[str | None, BeforeValidator(_none_if_blank), Field(pattern=r"^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d$")]
+Dates = Annotated[Annotated[str, AfterValidator(_interval)] | None, BeforeValidator(_none_if_blank)]
 """First and last day, both counted in: `2023-04-01/2023-10-31`."""
 
-Percent = Annotated[float | None, BeforeValidator(_none_if_blank), Field(ge=0, le=100)]
+Percent = Annotated[Annotated[float, Field(ge=0, le=100)] | None, BeforeValidator(_none_if_blank)]
 
 
 class SceneSettings(Settings):
@@ -112,7 +140,7 @@ class StacSource(_StacItems):
     """
 
     kind: Literal["stac"]
-    path: str = Field(pattern=r"^https?://")
+    path: Annotated[str, AfterValidator(_api)]
     collection: str = "sentinel-2-l2a"
     bbox: tuple[float, float, float, float] | None = None
     area: Path | None = None
@@ -124,17 +152,54 @@ class StacSource(_StacItems):
         return self
 
 
+NAME_FACTS = ("group", "date", "lon", "lat", "tile", "row", "col", "number")
+"""What the name of an archive's image may carry, by the names of a pattern's groups."""
+
+TOGETHER = (("lon", "lat"), ("lat", "lon"), ("row", "tile"), ("col", "tile"), ("tile", "row"), ("tile", "col"))
+"""Groups of a pattern that say something only with another one."""
+
+
+def _usable_pattern(pattern: str | None) -> str | None:
+    if pattern is None:
+        return None
+    if "\n" in pattern or "\r" in pattern:
+        raise ValueError("the pattern must be one line")
+    try:
+        names = re.compile(pattern).groupindex
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"the pattern is no regular expression ({error})") from None
+    known = ", ".join(NAME_FACTS)
+    if unknown := sorted(set(names) - set(NAME_FACTS)):
+        raise ValueError(f"the pattern names a group {unknown[0]!r}; it may name {known}")
+    if not names:
+        raise ValueError(f"the pattern names no group, such as (?P<group>...); it may name {known}")
+    for name, other in TOGETHER:
+        if name in names and other not in names:
+            more = "; a tile alone is a `group`" if name == "tile" else ""
+            raise ValueError(f"the pattern has {name!r} without {other!r}, which tells no position{more}")
+    if "number" in names and "group" not in names:
+        raise ValueError("the pattern has 'number' without the 'group' that it counts in")
+    return pattern
+
+
+NamePattern = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_usable_pattern)]
+
+
 class ArchiveSource(Settings):
     """A labelled tile archive: a directory or zip of `class/name.{jpg,png,tif}`, with its published lists.
 
     Attributes:
         path: The directory or the zip.
-        train: List file with one tile name a line; a role without a list is carved out of train by content hash.
+        train: List file with one tile name a line; a role without a list is carved out of train: by ground cell where
+            the ground is known, by product where only that is, else by content hash.
         val: The same for validation.
         test: The same for test.
-        pattern: A regular expression, searched in each image's path below the class folders, whose named groups tell
-            what the name carries: `group` (the product that it was cut from), `date`, `lon` and `lat`, or `tile` (MGRS)
-            with `row` and `col`, or `number` within its group. What lies in no group is known of no image.
+        pattern: A regular expression, searched in each image's path as lists name it (`class/name.tif`), whose named
+            groups tell what the path carries: `group`, what it was cut from (a product; better the MGRS tile or the
+            orbit where products share ground); `date` (20180721, 2018-07-21 or 20180721T053721); `lon` and `lat` of its
+            centre in degrees; or `tile` (MGRS) with `row` and `col`, counted from 0 at the tile's upper-left corner in
+            steps of `tile_size` pixels of 10 m; `number`, its number within the group, which tells no position. What
+            lies in no group is known of no image. Georeferenced GeoTIFFs tell their position themselves.
     """
 
     kind: Literal["archive"]
@@ -142,7 +207,7 @@ class ArchiveSource(Settings):
     train: Path | None = None
     val: Path | None = None
     test: Path | None = None
-    pattern: str | None = None
+    pattern: NamePattern = None
 
 
 Source = Annotated[
@@ -154,10 +219,12 @@ Source = Annotated[
 class CloudSettings(Settings):
     """Which scene classification (SCL) values count as not clear, and how far clouds are grown.
 
-    `mask` says where the classes come from: the product's own, or OmniCloudMask (extra `clouds`), in SCL's numbers.
+    `mask` says where the classes come from: the product's own, or OmniCloudMask (extra `clouds`), in SCL's numbers;
+    `weights` is a folder that holds OmniCloudMask's weights, which are fetched without it.
     SCL classes: Sentinel-2 L2A product definition; 0 nodata, 1 saturated, 3 cloud shadow, 8 and 9 cloud, 10 cirrus.
     """
 
     mask: Literal["scl", "omnicloudmask"] = "scl"
+    weights: Path | None = None
     not_clear: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
     dilate_m: float = Field(default=0.0, ge=0)

@@ -1,202 +1,205 @@
 """STAC items of Sentinel-2 L2A: Earth Search v0 and v1, Planetary Computer, and copies of them on disk."""
 
-import hashlib
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agri_assets.errors import SceneError
-from agri_assets.scenes.naming import (
-    BANDS,
-    CLASSIFICATION,
-    acquisition,
-    platform_name,
-    scene_id,
-    tile_in,
-    tile_name,
-    utc_time,
-)
-from agri_assets.scenes.radiometry import Evidence, decide_stac
-from agri_assets.scenes.rasters import RasterFacts, raster_facts
+from agri_assets.scenes.footprint import polygon as cut
+from agri_assets.scenes.naming import BANDS, CLASSIFICATION, acquisition, platform_name, scene_id, utc_time
+from agri_assets.scenes.radiometry import decide_stac
+from agri_assets.scenes.rasters import raster_facts
 from agri_assets.scenes.record import Affine, BandRecord, Radiometry, SceneRecord
-from agri_assets.scenes.stac_assets import BandAsset, Json, band_assets
+from agri_assets.scenes.stac_assets import BandAsset, band_assets
+from agri_assets.scenes.stac_document import Json, StacItem, item_tile, open_item
+from agri_assets.scenes.stac_rasters import believe_rasters
 from agri_assets.store.fingerprint import file_stamp, fingerprint
-
-SIZE_LIMIT = 16 * 2**20
-"""Largest JSON document read, in bytes; real items are below 100 kB."""
 
 STARTS = re.compile(r"\d{8}T\d{6}")
 
+BOOKKEEPING = ("created", "updated", "published", "expires", "earthsearch:payload_id", "processing:software")
+"""Properties that a catalogue changes without touching the scene."""
 
-def read_json_document(path: Path) -> dict[str, Any]:
-    """A STAC document: a JSON object of bounded size.
+FILTERED = "fetch it again without a fields filter"
+
+
+def read_item(location: Path | str, sign: str | None = None) -> SceneRecord:
+    """The record of a STAC item in a file or at an address.
+
+    Rasters on disk are opened and believed where the item says otherwise; remote ones are taken as declared, until
+    `believe_rasters` opens them.
+
+    Args:
+        location: A path or an address.
+        sign: How addresses are signed; by their host where it is None.
 
     Raises:
-        SceneError: It is missing, too large, or not a JSON object.
+        SceneError: It is no usable Level-2A item, or its statements exclude each other.
+        RemoteError: The host does not give it, after all retries.
     """
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise SceneError(f"{path}: larger than the {SIZE_LIMIT} bytes allowed; not a STAC document")
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise SceneError(f"{path}: not a readable STAC document ({' '.join(str(error).split())})") from None
-    if not isinstance(document, dict):
-        raise SceneError(f"{path}: expected a JSON object, found {type(document).__name__}; not a STAC document")
-    return document
+    return record_of(open_item(location), sign)
 
 
-def is_item(document: Json) -> bool:
-    """Whether a JSON document is a STAC item rather than a catalogue, a collection, or anything else."""
-    return document.get("type") == "Feature" and isinstance(document.get("properties"), Mapping)
-
-
-def item_tile(item: Json) -> str | None:
-    """The MGRS tile of an item, from the fields that providers use, else from its name."""
-    properties = item["properties"]
-    for field in ("grid:code", "s2:mgrs_tile"):
-        if isinstance(value := properties.get(field), str):
-            return tile_name(value)
-    parts = [properties.get(f"mgrs:{field}") for field in ("utm_zone", "latitude_band", "grid_square")]
-    if all(parts):
-        return tile_name("".join(str(part) for part in parts))
-    return tile_in(str(item.get("id", "")))
-
-
-def read_item(path: Path) -> SceneRecord:
-    """The record of a STAC item on disk.
-
-    Rasters on disk are opened and believed where the item says otherwise; remote ones are taken as declared.
+def record_of(item: StacItem, sign: str | None = None) -> SceneRecord:
+    """The record of an item; see `read_item`.
 
     Raises:
         SceneError: It is no usable Level-2A item, or its statements exclude each other.
     """
-    item = read_json_document(path)
-    if not is_item(item):
-        raise SceneError(f"{path}: not a STAC item (type {item.get('type')!r}); name an item, or a .SAFE directory")
-    _require_level_2a(item, path)
-    assets = band_assets(item.get("assets") or {}, path.parent, str(path))
-    if not set(assets) & set(BANDS):
-        raise SceneError(f"{path}: the item has no band assets; fetch it again without a fields filter")
-    properties = item["properties"]
     try:
-        return _record(item, properties, assets, path)
-    except (KeyError, TypeError, AttributeError) as error:
+        return believe_rasters(_declared(item, sign), remote=False)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SceneError(
-            f"{path}: a needed field is missing or of the wrong type ({error}); the item is broken"
+            f"{item.location}: a needed field is missing or of the wrong type ({' '.join(str(error).split())}); "
+            "the item is broken"
         ) from None
 
 
-def item_stamp(path: Path) -> str:
-    """Changes when the item or one of its rasters on disk does."""
-    item = read_json_document(path)
-    assets = band_assets(item.get("assets") or {}, path.parent, str(path))
+def item_stamp(item: StacItem) -> str:
+    """Changes when what the item says of its scene does, or one of its rasters on disk."""
+    assets = band_assets(item)
     rasters = [Path(asset.href) for asset in assets.values() if asset.local and Path(asset.href).exists()]
-    return fingerprint(item=hashlib.sha256(path.read_bytes()).hexdigest(), rasters=[file_stamp(one) for one in rasters])
+    return fingerprint(
+        properties={key: value for key, value in item.properties.items() if key not in BOOKKEEPING},
+        geometry=item.document.get("geometry"),
+        assets={band: vars(asset) for band, asset in assets.items()},
+        rasters=[file_stamp(one) for one in rasters],
+    )
 
 
-def _record(item: Json, properties: Json, assets: dict[str, BandAsset], path: Path) -> SceneRecord:
-    tile = item_tile(item)
+def _declared(item: StacItem, sign: str | None) -> SceneRecord:
+    """The record as the item has it."""
+    properties = item.properties
+    _require_level_2a(item)
+    assets = band_assets(item)
+    if not set(assets) & set(BANDS):
+        raise SceneError(f"{item.location}: the item has no band assets; {FILTERED}")
+    tile = item_tile(item.document)
     if tile is None:
-        raise SceneError(f"{path}: no grid:code, s2:mgrs_tile or tile in the id; cannot tell its MGRS tile")
-    platform, acquired = platform_name(properties["platform"]), utc_time(properties["datetime"], path)
-    facts = {
-        band: raster_facts(Path(one.href)) for band, one in assets.items() if one.local and Path(one.href).exists()
-    }
-    radiometry = _radiometry(properties, assets, facts, path)
-    bands = {band: _band(band, asset, facts.get(band), radiometry.offset) for band, asset in assets.items()}
-    crs, transform, shape = _geometry(item, assets, facts, path)
-    cover = properties.get("eo:cloud_cover")
+        raise SceneError(f"{item.location}: no grid:code, s2:mgrs_tile or tile in the id; cannot tell its MGRS tile")
+    platform = platform_name(properties["platform"])
+    acquired = utc_time(properties["datetime"], item.location)
+    radiometry = _radiometry(item, assets)
+    bands = {band: _band(band, asset, radiometry.offset, sign) for band, asset in assets.items()}
+    crs, transform, shape = _grid(item, assets, bands)
     return SceneRecord(
         scene_id=scene_id(platform, tile, acquired, int(properties.get("s2:sequence") or 0)),
         source="stac",
-        location=str(path),
+        location=item.location,
         platform=platform,
         mgrs_tile=tile,
         level="L2A",
         acquired=acquired,
         processing_baseline=properties["s2:processing_baseline"],
-        cloud_cover=None if cover is None else float(cover),
+        cloud_cover=_percent(properties.get("eo:cloud_cover")),
         crs=crs,
         transform=transform,
         shape=shape,
         bands={name: bands[name] for name in BANDS if name in bands},
         classification=bands.get(CLASSIFICATION),
         radiometry=radiometry,
-        footprint=dict(item["geometry"]),
+        footprint=_footprint(item),
         readable=all(Path(asset.href).exists() for asset in assets.values() if asset.local),
-        fingerprint=item_stamp(path),
+        fingerprint=item_stamp(item),
         acquisition=_acquisition(properties, platform, tile, f"{acquired:%Y%m%dT%H%M%S}"),
         generated=str(properties.get("s2:generation_time") or ""),
     )
 
 
-def _require_level_2a(item: Json, path: Path) -> None:
-    properties = item["properties"]
-    said = [properties.get("s2:product_type"), properties.get("s2:product_uri"), item.get("collection"), item.get("id")]
+def _percent(value: Any) -> float | None:
+    if value is not None and not 0 <= float(value) <= 100:
+        raise ValueError(f"eo:cloud_cover is {value}")
+    return None if value is None else float(value)
+
+
+def _require_level_2a(item: StacItem) -> None:
+    properties, document = item.properties, item.document
+    said = [
+        *(properties.get(field) for field in ("s2:product_type", "s2:product_uri", "product:type")),
+        *(document.get(field) for field in ("collection", "id")),
+    ]
     statement = " ".join(str(value) for value in said if value).upper()
     if "L1C" in statement or "MSI1C" in statement:
-        raise SceneError(f"{path}: a Level-1C item; only Level-2A can be used")
+        raise SceneError(f"{item.location}: a Level-1C item; only Level-2A can be used")
     if "L2A" not in statement and "MSI2A" not in statement:
-        raise SceneError(f"{path}: neither s2:product_type nor id says Level-2A; only that can be used")
+        raise SceneError(f"{item.location}: neither s2:product_type nor id says Level-2A; only that can be used")
 
 
-def _radiometry(
-    properties: Json, assets: dict[str, BandAsset], facts: Mapping[str, RasterFacts], path: Path
-) -> Radiometry:
-    applied = properties.get("earthsearch:boa_offset_applied")
+def _radiometry(item: StacItem, assets: dict[str, BandAsset]) -> Radiometry:
+    applied = item.properties.get("earthsearch:boa_offset_applied")
     declared = {band: asset.offset for band, asset in assets.items() if asset.offset is not None}
-    baseline = properties.get("s2:processing_baseline")
+    baseline = item.properties.get("s2:processing_baseline")
     if not isinstance(baseline, str):
-        raise SceneError(f"{path}: no s2:processing_baseline; cannot tell whether an offset is in the pixels")
-    decided = decide_stac(str(path), baseline, applied if isinstance(applied, bool) else None, declared)
-    return decided.model_copy(update={"evidence": {**decided.evidence, **_discrepancies(assets, facts)}})
+        raise SceneError(
+            f"{item.location}: no s2:processing_baseline; cannot tell whether an offset is in the pixels, {FILTERED}"
+        )
+    decided = decide_stac(item.location, baseline, applied, declared)
+    beside = {
+        f"{band} file": "the file beside the item, instead of its remote address"
+        for band, asset in assets.items()
+        if asset.beside
+    }
+    return decided.model_copy(update={"evidence": {**decided.evidence, **beside}})
 
 
-def _discrepancies(assets: dict[str, BandAsset], facts: Mapping[str, RasterFacts]) -> Evidence:
-    """Where the item and its rasters disagree; the rasters are believed."""
-    found: Evidence = {}
-    for band, fact in sorted(facts.items()):
-        asset, grid = assets[band], fact.grid
-        if asset.shape and asset.shape != (grid.height, grid.width):
-            found[f"{band} raster"] = (
-                f"{grid.height} x {grid.width} px of {grid.resolution:g} m, believed over the item's "
-                f"{asset.shape[0]} x {asset.shape[1]} px of {asset.resolution:g} m"
-            )
-        if asset.beside:
-            found[f"{band} file"] = "the file beside the item, instead of its remote address"
-    return found
-
-
-def _band(band: str, asset: BandAsset, facts: RasterFacts | None, offset: int) -> BandRecord:
+def _band(band: str, asset: BandAsset, offset: int, sign: str | None) -> BandRecord:
     is_class = band == CLASSIFICATION
-    nodata = facts.nodata if facts and facts.nodata is not None else asset.nodata
     return BandRecord(
         href=asset.href,
-        resolution=facts.grid.resolution if facts else asset.resolution,
+        resolution=asset.resolution,
         offset=0 if is_class else offset,
         scale=1.0 if is_class else 1e-4,
-        nodata=int(nodata),
+        nodata=asset.nodata,
+        sign="" if asset.local else _sign(asset.href, sign),
     )
 
 
-def _geometry(
-    item: Json, assets: dict[str, BandAsset], facts: Mapping[str, RasterFacts], path: Path
+def _sign(href: str, sign: str | None) -> str:
+    if sign is not None:
+        return sign
+    # reading items on disk needs no network code
+    from agri_assets.remote.signing import signer_for
+
+    return signer_for(href)
+
+
+def _grid(
+    item: StacItem, assets: dict[str, BandAsset], bands: dict[str, BandRecord]
 ) -> tuple[str, Affine, tuple[int, int]]:
-    """CRS, transform and shape of the finest band: of the rasters on disk if there are any, else as declared."""
-    known = [facts[band].grid for band in BANDS if band in facts]
-    if known:
-        grid = min(known, key=lambda one: one.resolution)
-        return grid.crs, grid.transform, (grid.height, grid.width)
-    declared = [one for band, one in assets.items() if band in BANDS and one.transform and one.shape]
-    code = item["properties"].get("proj:code") or item["properties"].get("proj:epsg")
-    if not declared or not code:
-        raise SceneError(f"{path}: no raster on disk and no proj:transform, proj:shape and proj:epsg; grid unknown")
-    finest = min(declared, key=lambda one: one.resolution)
-    a, b, c, d, e, f = finest.transform or ()
-    crs = str(code) if ":" in str(code) else f"EPSG:{code}"
-    return crs, (a, b, c, d, e, f), finest.shape or (0, 0)
+    """CRS, transform and shape of the finest band: as declared, else by that band's raster."""
+    finest = min((band for band in BANDS if band in assets), key=lambda band: assets[band].resolution)
+    asset = assets[finest]
+    code = item.properties.get("proj:code") or item.properties.get("proj:epsg")
+    if asset.transform and asset.shape and code:
+        a, b, c, d, e, f = asset.transform
+        return (str(code) if ":" in str(code) else f"EPSG:{code}"), (a, b, c, d, e, f), asset.shape
+    if asset.local and not Path(asset.href).exists():
+        raise SceneError(
+            f"{item.location}: no raster on disk and no proj:transform, proj:shape and proj:code; grid unknown"
+        )
+    grid = raster_facts(asset.href, bands[finest].sign).grid
+    return grid.crs, grid.transform, (grid.height, grid.width)
+
+
+def _footprint(item: StacItem) -> dict[str, object]:
+    """The item's geometry; cut at the antimeridian where it crosses it unsplit (RFC 7946, section 3.1.9)."""
+    geometry = item.document.get("geometry")
+    if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        raise SceneError(f"{item.location}: the item has no polygon as its geometry; {FILTERED}")
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    rings = [[_point(point) for point in ring] for polygon in polygons for ring in polygon]
+    if not rings or not all(len(ring) > 3 for ring in rings):
+        raise SceneError(f"{item.location}: its geometry has a ring of fewer than four points; the item is broken")
+    longitudes = [longitude for longitude, _ in rings[0]]
+    crosses = max(longitudes) - min(longitudes) > 180 or not all(-180 <= one <= 180 for one in longitudes)
+    return cut(rings[0]) if crosses and len(polygons) == 1 else dict(geometry)
+
+
+def _point(point: Any) -> tuple[float, float]:
+    longitude, latitude = float(point[0]), float(point[1])
+    if not (abs(longitude) <= 360 and abs(latitude) <= 90):
+        raise ValueError(f"geometry holds {point}")
+    return longitude, latitude
 
 
 def _acquisition(properties: Json, platform: str, tile: str, acquired: str) -> str:

@@ -1,16 +1,19 @@
 """The band assets of a STAC item: which asset is which band, and where its raster is."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urljoin, urlsplit
 
 from agri_assets.errors import SceneError
+from agri_assets.remote.address import is_remote, without_signature
 from agri_assets.scenes.naming import BANDS, CLASSIFICATION, COMMON_NAMES, native_resolution
 from agri_assets.scenes.radiometry import QUANTIFICATION
+from agri_assets.scenes.stac_document import Json, StacItem
 
-Json = Mapping[str, Any]
+RESOLUTION_IN_KEY = re.compile(r"_\d\dm$", re.IGNORECASE)
+"""`B05_20m`: providers that keep every resolution of a product name assets as its files are named."""
 
 
 @dataclass(frozen=True)
@@ -19,61 +22,95 @@ class BandAsset:
 
     Attributes:
         key: Its key in the item.
-        href: A local path, or the address as it stands.
-        local: Whether `href` is a path.
+        href: A local path, or the address without any signature.
         beside: Whether a file beside the item stands in for the remote address.
         resolution: Declared pixel size in metres.
         transform: Declared `proj:transform`, six coefficients; None where there is none.
         shape: Declared `proj:shape`.
         offset: Declared offset in digital numbers; None where there is none.
         nodata: Declared nodata value.
+        size: Declared `file:size` in bytes.
+        checksum: Declared `file:checksum`, a multihash in hex.
     """
 
     key: str
     href: str
-    local: bool
     beside: bool
     resolution: float
     transform: tuple[float, ...] | None
     shape: tuple[int, int] | None
     offset: int | None
     nodata: int
+    size: int | None
+    checksum: str | None
+
+    @property
+    def local(self) -> bool:
+        """Whether `href` is a path."""
+        return not is_remote(self.href)
 
 
-def band_assets(assets: Json, folder: Path, name: str) -> dict[str, BandAsset]:
-    """The item's assets by band name (`B02`, ..., and `SCL`), one each.
-
-    Args:
-        assets: The item's `assets`.
-        folder: Where the item stands: relative addresses count from it.
-        name: The item, for messages.
+def band_assets(item: StacItem) -> dict[str, BandAsset]:
+    """The item's assets by band name (`B02`, ..., and `SCL`), one each: by key, else by the band they describe.
 
     Raises:
         SceneError: An asset is not what STAC says it is.
     """
-    found: dict[str, BandAsset] = {}
+    chosen: dict[str, tuple[str, Json]] = {}
     for rank in (_by_key, _by_band_name):
-        for key, asset in assets.items():
+        found: dict[str, list[tuple[str, Json]]] = {}
+        for key, asset in item.assets.items():
             if not isinstance(asset, Mapping) or not isinstance(asset.get("href"), str):
-                raise SceneError(f"{name}: asset {key!r} has no href; the item is broken")
-            band = rank(key, asset)
-            if band is not None and band not in found:
-                found[band] = _asset(key, asset, band, folder, name)
-    return found
+                raise SceneError(f"{item.location}: asset {key!r} has no href; the item is broken")
+            if (band := rank(key, asset)) is not None and not _is_original(asset, item):
+                found.setdefault(band, []).append((key, asset))
+        for band, candidates in found.items():
+            if band not in chosen:
+                # a band that is offered at several resolutions is taken at its finest
+                chosen[band] = min(candidates, key=lambda one: _declared_resolution(one[1]))
+    return {band: _asset(key, asset, band, item) for band, (key, asset) in chosen.items()}
 
 
-def resolve(href: str, folder: Path) -> tuple[str, bool, bool]:
-    """(address or path, whether it is a path, whether a file beside the item stands in for a remote address)."""
-    parts = urlsplit(href)
-    if parts.scheme == "file":
-        return unquote(parts.path), True, False
-    if not parts.scheme:
-        return str((folder / href).resolve()), True, False
-    copy = folder / Path(unquote(parts.path)).name
-    return (str(copy.resolve()), True, True) if copy.is_file() else (href, False, False)
+def resolve(href: str, location: str) -> tuple[str, bool]:
+    """(address or path, whether a file beside the item stands in for a remote address).
+
+    Args:
+        href: As the item has it: absolute or relative.
+        location: The item's own path or address.
+
+    Raises:
+        SceneError: It names what cannot be read: another kind of storage, or, from another host, a file on this disk.
+    """
+    scheme = urlsplit(href).scheme
+    if is_remote(location):
+        address = _join(location, href) if not scheme else href
+        if not is_remote(address):
+            raise SceneError(f"{location}: {href} is no address (http, https, s3); a remote item cannot name that")
+        return without_signature(address), False
+    folder = Path(location).parent
+    if scheme == "file":
+        return unquote(urlsplit(href).path), False
+    if not scheme:
+        return str((folder / href).resolve()), False
+    if not is_remote(href):
+        raise SceneError(f"{location}: {href} cannot be read; paths, file:, https: and s3: addresses can")
+    copy = folder / PurePosixPath(unquote(urlsplit(href).path)).name
+    return (str(copy.resolve()), True) if copy.is_file() else (without_signature(href), False)
+
+
+def _join(address: str, href: str) -> str:
+    """A relative reference resolved; urllib does not know that s3 addresses have paths."""
+    scheme, _, rest = address.partition("://")
+    return scheme + urljoin(f"https://{rest}", href).removeprefix("https")
+
+
+def _is_original(asset: Json, item: StacItem) -> bool:
+    """Whether an asset is ESA's own JP2 beside COGs from which Earth Search took the offset; its offset is still in."""
+    return item.properties.get("earthsearch:boa_offset_applied") is True and asset.get("type") == "image/jp2"
 
 
 def _by_key(key: str, _: Json) -> str | None:
+    key = RESOLUTION_IN_KEY.sub("", key)
     band = COMMON_NAMES.get(key.lower(), key.upper())
     return band if band in BANDS or band == CLASSIFICATION else None
 
@@ -81,38 +118,55 @@ def _by_key(key: str, _: Json) -> str | None:
 def _by_band_name(key: str, asset: Json) -> str | None:
     """By the one band the asset describes (`eo:bands`, or `bands` since STAC 1.1); composites describe several."""
     described = asset.get("eo:bands") or asset.get("bands") or []
-    if len(described) != 1 or not isinstance(described[0], Mapping) or "thumbnail" in (asset.get("roles") or ()):
+    if not isinstance(described, list) or len(described) != 1 or not isinstance(described[0], Mapping):
+        return None
+    if "thumbnail" in (asset.get("roles") or ()):
         return None
     names = (described[0].get(field) for field in ("name", "common_name", "eo:common_name"))
     return next((band for name in names if isinstance(name, str) and (band := _by_key(name, asset))), None)
 
 
-def _asset(key: str, asset: Json, band: str, folder: Path, name: str) -> BandAsset:
-    href, local, beside = resolve(asset["href"], folder)
+def _declared_resolution(asset: Json) -> float:
+    """For comparison only: what does not say is coarser than what does."""
+    stated = [asset.get("gsd"), *(one.get("spatial_resolution") for one in _descriptions(asset))]
+    if isinstance(transform := asset.get("proj:transform"), list) and transform:
+        stated.insert(0, transform[0])
+    return next((float(value) for value in stated if isinstance(value, int | float) and value > 0), float("inf"))
+
+
+def _asset(key: str, asset: Json, band: str, item: StacItem) -> BandAsset:
     try:
+        href, beside = resolve(asset["href"], item.location)
         raster = next(_descriptions(asset), {})
-        transform = [float(value) for value in asset.get("proj:transform") or ()][:6]
-        shape = [int(value) for value in asset.get("proj:shape") or ()]
-        gsd = transform[0] if transform else asset.get("gsd") or raster.get("spatial_resolution")
+        transform = tuple(float(value) for value in asset.get("proj:transform") or ())[:6]
+        shape = tuple(int(value) for value in asset.get("proj:shape") or ())
+        resolution = _declared_resolution(asset)
+        size, checksum = asset.get("file:size"), asset.get("file:checksum")
         return BandAsset(
             key=key,
             href=href,
-            local=local,
             beside=beside,
-            resolution=float(gsd or native_resolution(band)),
-            transform=tuple(transform) if len(transform) == 6 else None,
-            shape=(shape[0], shape[1]) if len(shape) == 2 else None,
-            offset=_offset(raster, band, key, name),
-            nodata=int(raster.get("nodata") or 0),
+            resolution=resolution if resolution < float("inf") else native_resolution(band),
+            transform=transform if len(transform) == 6 and transform[0] > 0 else None,
+            shape=(shape[0], shape[1]) if len(shape) == 2 and min(shape) > 0 else None,
+            offset=_offset({**asset, **raster}, band, key, item.location),
+            nodata=int(raster.get("nodata") or asset.get("nodata") or 0),
+            # the size of a file that stands in for the declared one is its own
+            size=int(size) if size is not None and not beside else None,
+            checksum=str(checksum) if checksum is not None and not beside else None,
         )
-    except (TypeError, ValueError, AttributeError) as error:
-        raise SceneError(f"{name}: asset {key!r} has a field of the wrong type ({error}); the item is broken") from None
+    except (TypeError, ValueError, OverflowError, AttributeError, LookupError) as error:
+        raise SceneError(
+            f"{item.location}: asset {key!r} has a field of the wrong type ({error}); the item is broken"
+        ) from None
 
 
 def _descriptions(asset: Json) -> Iterator[Json]:
     """What the asset says of its raster: `raster:bands`, or `bands` since STAC 1.1."""
-    yield from asset.get("raster:bands") or ()
-    yield from asset.get("bands") or ()
+    for field in ("raster:bands", "bands"):
+        described = asset.get(field)
+        if isinstance(described, list):
+            yield from (one for one in described if isinstance(one, Mapping))
 
 
 def _offset(raster: Json, band: str, key: str, name: str) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from agri_assets.errors import SceneError
-from agri_assets.scenes.stac import is_item, read_json_document
+from agri_assets.scenes.stac_document import is_item, read_json_document
 
 
 def find_items(start: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -35,18 +35,24 @@ def find_items(start: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
             continue
         if is_item(document):
             items.add(path)
-        for link in document.get("links") or ():
+        links = document.get("links")
+        for link in links if isinstance(links, list) else ():
             if isinstance(link, Mapping) and link.get("rel") in ("child", "item"):
                 _follow(str(link.get("href", "")), path, pending, problems)
     return tuple(sorted(items)), tuple(problems)
 
 
 def _follow(href: str, document: Path, pending: list[Path], problems: list[str]) -> None:
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+        target = (document.parent / unquote(parts.path)).resolve()
+    except ValueError as error:
+        problems.append(f"{document}: link {href!r} cannot be followed ({error})")
+        return
     if parts.scheme not in ("", "file"):
         problems.append(f"{document}: link {href} is remote; a static catalogue is read from disk only")
         return
-    pending.append((document.parent / unquote(parts.path)).resolve())
+    pending.append(target)
 
 
 def _items_among(paths: list[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:

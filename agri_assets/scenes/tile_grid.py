@@ -1,6 +1,7 @@
 """Where an MGRS tile lies by its name alone: the Sentinel-2 tiling grid."""
 
 import math
+import re
 
 from agri_assets.errors import SceneError
 from agri_assets.scenes.grid import TileGrid
@@ -27,7 +28,8 @@ def nominal_grid(tile: str, resolution: float) -> TileGrid:
     Raises:
         SceneError: The name is no MGRS tile.
     """
-    zone, band, column, row = int(tile[:-3]), tile[-3], tile[-2], tile[-1]
+    named = re.fullmatch(r"([0-9]{1,2})([A-Z])([A-Z])([A-Z])", tile)
+    zone, band, column, row = (int(named[1]), named[2], named[3], named[4]) if named else (0, "-", "-", "-")
     columns = COLUMN_SETS[zone % 3]
     if band not in BANDS or column not in columns or row not in ROWS or not 1 <= zone <= 60:
         raise SceneError(f"{tile!r} is not an MGRS tile; expected a name such as 33TWL")

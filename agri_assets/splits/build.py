@@ -49,6 +49,7 @@ def _build(collection: Collection, paths: CollectionPaths, inputs: SplitInputs) 
         fingerprint=inputs.fingerprint,
         proof=proved.proof,
         proof_detail=proved.detail,
+        proof_basis=proved.basis,
         counts=proved.counts,
         dropped={
             str(reason): int(n) for reason, n in assignments["reason"].value_counts(sort=False).sort_index().items()
@@ -94,11 +95,14 @@ def _outcome(
     }
     for role, count in summary.counts.items():
         figures |= {f"{role}_samples": count.n, f"{role}_agricultural": count.positives, f"{role}_cells": count.cells}
+    figures |= {f"dropped {reason}": count for reason, count in summary.dropped.items()}
+    figures |= {f"ambiguous in {role}'s cells": n for role, n in _ambiguous(assignments).items()}
     figures |= {f"min_distance_m {pair}": value for pair, value in summary.min_distance_m.items()}
     pictures = {}
-    if not collection.is_archive:
+    used = assignments.assign(geometry=index.get("geometry")).dropna(subset="geometry")
+    if len(used):
         pictures["split map"] = paths.receipt("splits").with_name("splits_map.png")
-        used = assignments.assign(geometry=index["geometry"]).sort_values("split").drop_duplicates("tile_id")
+        used = used.sort_values("split").drop_duplicates("tile_id")
         write_bytes(pictures["split map"], split_map(used, f"{collection.name}: positions by split"))
     parts = ", ".join(f"{role} {summary.counts[role].n}" for role in ROLES)
     return Outcome(
@@ -116,6 +120,13 @@ def _outcome(
     )
 
 
+def _ambiguous(assignments: pd.DataFrame) -> dict[str, int]:
+    """How many ambiguous samples lie in the cells of each split; none of them is in it."""
+    roles = assignments.dropna(subset="split").drop_duplicates("cell").set_index("cell")["split"]
+    found = assignments.loc[assignments["reason"] == "ambiguous", "cell"].map(roles).value_counts()
+    return {role: int(found[role]) for role in ROLES if role in found}
+
+
 def _tables(summary: SplitSummary) -> dict[str, Table]:
     counts: list[dict[str, Scalar]] = [
         {"split": role, "samples": c.n, "agricultural": c.positives, "other": c.n - c.positives, "cells": c.cells}
@@ -127,7 +138,12 @@ def _tables(summary: SplitSummary) -> dict[str, Table]:
         for band, mean, std in zip(summary.bands, summary.mean, summary.std, strict=True)
     ]
     proofs: list[dict[str, Scalar]] = [
-        {"pair": pair, "proof": proof, "min_distance_m": summary.min_distance_m.get(pair)}
+        {
+            "pair": pair,
+            "proof": proof,
+            "by": summary.proof_basis[pair],
+            "min_distance_m": summary.min_distance_m.get(pair),
+        }
         for pair, proof in summary.proof_detail.items()
     ]
     rows = {"samples per split": counts, "samples in no split": dropped, "train statistics": bands, "proof": proofs}

@@ -1,23 +1,30 @@
-"""Splits of a labelled archive: published lists where they are given, the rest carved out of train by content hash."""
+"""Splits of a labelled archive: published lists where they are given, the rest carved out of train.
+
+What keeps carved samples together is their `cell`: the ground cell where the ground is known, else the group that they
+were cut from, else their content. A list is followed to the letter, whatever it tears apart, but for twins: of samples
+with the same pixels in two splits, those of train go first, then those of val.
+"""
 
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
 from agri_assets.splits.assign import Texts, cell_fraction, decided, refusals, role_of
-from agri_assets.splits.settings import Role, SplitSettings
-from agri_assets.splits.summary import Proof
+from agri_assets.splits.settings import PAIRS, Role, SplitSettings
+from agri_assets.splits.zones import diagonal, near_outlines
 
 
 def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: SplitSettings) -> pd.DataFrame:
     """Assign every sample of an archive.
 
     With a train list, samples on no list are in no split; without one, they are train. A role without a list is carved
-    out of train by the hash of each sample's content. Samples with the same pixels in two splits are dropped from
-    train first, then from val.
+    out of train by the hash of each sample's cell. Then, of samples in two splits, those of train are dropped first,
+    then those of val: the same pixels; and, of roles without a list only, samples of a product part of whose ground is
+    not known, and samples nearer than one tile diagonal to another split.
 
     Args:
-        index: The archive's index; `listed` is the role whose list names the sample, `cell` its content hash.
+        index: The archive's index; `listed` is the role whose list names the sample.
         listed: Roles for which a list is given.
         settings: Shares, seed and thresholds.
 
@@ -31,36 +38,19 @@ def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: Spli
     else:
         split[absent] = "train"
     _carve(split, index["cell"].to_numpy(object), listed, settings)
-    usable = reason == ""
-    reason[usable & _duplicated(split, index["cell"], usable)] = "same pixels in another split"
+    shapes = outlines(index)
+    reason[_shared(split, index["content"], reason == "", PAIRS)] = "same pixels in another split"
+    reason[_shared(split, _loose(index, shapes), reason == "", _carved(listed))] = "same group in another split"
+    reason[_too_near(split, shapes, reason == "", listed)] = "near another split"
     return decided(split, reason)
 
 
-def list_proof(listed: tuple[Role, ...]) -> tuple[Proof, dict[str, Proof]]:
-    """The proof of an archive's split, overall (that of test) and per pair of roles.
-
-    Two roles are `given` apart when different lists name them (the rest counts as train's); they are not (`none`) when
-    one was carved out of the other's list.
-    """
-    origin = {role: role if role in listed else "train" for role in ("train", "val", "test")}
-    pairs = (("train", "val"), ("train", "test"), ("val", "test"))
-    detail: dict[str, Proof] = {
-        f"{one}/{other}": "given" if origin[one] != origin[other] else "none" for one, other in pairs
-    }
-    return ("given" if "test" in listed else "none"), detail
-
-
-def list_warnings(detail: dict[str, Proof]) -> tuple[str, ...]:
-    """What must be said beside scores of a split that is not proved."""
-    texts = []
-    for role in ("val", "test"):
-        if detail[f"train/{role}"] == "given":
-            text = f"the {role} split follows published lists, not proved disjoint from train on the ground: scores on "
-            texts.append(f"{text}{role} may be optimistic")
-        else:
-            text = f"the {role} split was carved out of train at random, so its neighbours are in train: scores on "
-            texts.append(f"{text}{role} are optimistic")
-    return tuple(texts)
+def outlines(index: pd.DataFrame) -> Texts:
+    """The outlines of an index's samples, EPSG:4326; None where the ground is not known."""
+    if "geometry" not in index:
+        return np.full(len(index), None, dtype=object)
+    known = index["geometry"].astype(object).where(index["geometry"].notna(), None)
+    return np.asarray(shapely.from_wkb(known.to_numpy(object)), dtype=object)
 
 
 def _carve(split: Texts, cell: Texts, listed: tuple[Role, ...], settings: SplitSettings) -> None:
@@ -71,8 +61,44 @@ def _carve(split: Texts, cell: Texts, listed: tuple[Role, ...], settings: SplitS
         split[row] = role_of(cell_fraction(settings.seed, str(cell[row])), val, test)
 
 
-def _duplicated(split: Texts, cell: "pd.Series[str]", usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Samples of train whose pixels are also in val or test, and of val whose pixels are also in test."""
-    in_val = cell.isin(cell[usable & (split == "val")]).to_numpy(bool)
-    in_test = cell.isin(cell[usable & (split == "test")]).to_numpy(bool)
-    return np.asarray(((split == "train") & (in_val | in_test)) | ((split == "val") & in_test))
+def _carved(listed: tuple[Role, ...]) -> tuple[tuple[Role, Role], ...]:
+    """Pairs of roles that were made of one pool; the one that gives way stands first."""
+    pool = {"train", "val", "test"} - ({*listed} - {"train"})
+    return tuple(_giving_way(pair, listed) for pair in PAIRS if pool.issuperset(pair))
+
+
+def _giving_way(pair: tuple[Role, Role], listed: tuple[Role, ...]) -> tuple[Role, Role]:
+    """The pair with the role first whose samples may be dropped: the former, unless a list names it."""
+    one, other = pair
+    return (other, one) if one in listed else (one, other)
+
+
+def _loose(index: pd.DataFrame, shapes: Texts) -> "pd.Series[str]":
+    """The group of samples whose group holds samples of unknown ground: only the product keeps those together."""
+    group = index["group"]
+    return group.where(group.isin(group[shapely.is_missing(shapes)].dropna()))
+
+
+def _shared(
+    split: Texts, key: "pd.Series[str]", usable: NDArray[np.bool_], pairs: tuple[tuple[Role, Role], ...]
+) -> NDArray[np.bool_]:
+    """Usable samples of the first role of a pair whose key stands in the second role too."""
+    known = usable & key.notna().to_numpy(bool)
+    dropped = np.zeros(len(split), dtype=bool)
+    for one, other in pairs:
+        dropped |= known & (split == one) & key.isin(key[known & (split == other)]).to_numpy(bool)
+    return dropped
+
+
+def _too_near(split: Texts, shapes: Texts, usable: NDArray[np.bool_], listed: tuple[Role, ...]) -> NDArray[np.bool_]:
+    """Samples of roles without a list that lie nearer than one tile diagonal to another split."""
+    known = ~shapely.is_missing(shapes)
+    distance = diagonal(shapes[known])
+    dropped = np.zeros(len(split), dtype=bool)
+    for one, other in (_giving_way(pair, listed) for pair in PAIRS if not {*listed}.issuperset(pair)):
+        ours, others = (np.flatnonzero(known & usable & (split == role)) for role in (one, other))
+        # many dates of one place are one outline
+        _, first, place = np.unique(shapely.to_wkb(shapes[ours]), return_index=True, return_inverse=True)
+        distinct = np.unique(shapely.to_wkb(shapes[others]))
+        dropped[ours] |= near_outlines(shapes[ours[first]], shapely.from_wkb(distinct), distance)[place]
+    return dropped

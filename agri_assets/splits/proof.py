@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from agri_assets.errors import SplitError
-from agri_assets.splits.settings import ROLES, Role
+from agri_assets.splits.settings import PAIRS, ROLES, Role
 from agri_assets.splits.summary import RoleCount, count_roles
 
 SCALE_TOLERANCE = 0.002
@@ -27,8 +27,6 @@ EDGE_TOLERANCE_M = 1.0
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius of the Earth (IUGG)."""
-
-PAIRS: tuple[tuple[Role, Role], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
 
 Shapes = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -53,6 +51,20 @@ class Ground:
     shape: Shapes
 
 
+@dataclass(frozen=True)
+class Terms:
+    """Words for the refusal of a weak split: what its cells are called, and per role what to do."""
+
+    cells: str
+    remedy: Mapping[Role, str]
+
+
+SCENES_REMEDY: dict[Role, str] = {
+    role: f"add tiles or dates, raise split.resolution (smaller cells), or change {share} or split.seed"
+    for role, share in zip(ROLES, ("split.val and split.test", "split.val", "split.test"), strict=True)
+}
+
+
 def prove_rows(assignments: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     """Check that the rows belong to the indexes: each sample once, with the same label and cell.
 
@@ -64,34 +76,40 @@ def prove_rows(assignments: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     """
     key = ["tile", "tile_id", "date"]
     for name, table in (("assignments", assignments), ("tile indexes", index)):
-        _none(table[table.duplicated(["tile_id", "date"])], f"listed more than once in the {name}")
-    _none(assignments[~assignments["split"].isin([*ROLES, None]) & assignments["split"].notna()], "unknown split")
+        refuse_rows(table[table.duplicated(["tile_id", "date"])], f"listed more than once in the {name}")
+    refuse_rows(assignments[~assignments["split"].isin([*ROLES, None]) & assignments["split"].notna()], "unknown split")
     assigned = assignments[assignments["split"].notna()]
     both = assigned.merge(index, on=key, how="left", suffixes=("", "_index"), indicator=True)
-    _none(both[both["_merge"] != "both"], "assigned to a split but not in the tile index")
-    _none(both[both["label"].isna()], "assigned to a split without a label")
+    refuse_rows(both[both["_merge"] != "both"], "assigned to a split but not in the tile index")
+    refuse_rows(both[both["label"].isna()], "assigned to a split without a label")
     differs = both["label"].astype("Int8") != both["label_index"].astype("Int8")
-    _none(both[differs.fillna(True)], "label differs from the tile index")
-    _none(both[both["cell"] != both["cell_index"]], "cell differs from the tile index")
+    refuse_rows(both[differs.fillna(True)], "label differs from the tile index")
+    refuse_rows(both[both["cell"] != both["cell_index"]], "cell differs from the tile index")
     return both
 
 
-def prove_strength(assignments: pd.DataFrame, min_cells: int) -> dict[Role, RoleCount]:
+def prove_strength(assignments: pd.DataFrame, min_cells: int, terms: Terms | None = None) -> dict[Role, RoleCount]:
     """Check that each split has both classes and enough cells; returns what each holds.
+
+    Args:
+        assignments: All of them.
+        min_cells: Least number of cells in each split.
+        terms: Words of the refusal; those of scenes by default.
 
     Raises:
         SplitError: A split is too weak; the message names it, what it holds and what to change.
     """
-    counts = count_roles(assignments)
+    counts, terms = count_roles(assignments), terms or Terms("cells", SCENES_REMEDY)
     for role, count in counts.items():
-        holds = f"{count.n} samples ({count.positives} agricultural) in {count.cells} cells"
+        holds = f"{count.n} samples ({count.positives} agricultural) in {count.cells} {terms.cells}"
         if count.positives == 0:
-            raise SplitError(f"split {role} has no agricultural sample: it holds {holds}; {_remedy(role)}")
+            raise SplitError(f"split {role} has no agricultural sample: it holds {holds}; {terms.remedy[role]}")
         if count.positives == count.n:
-            raise SplitError(f"split {role} has only agricultural samples: it holds {holds}; {_remedy(role)}")
+            raise SplitError(f"split {role} has only agricultural samples: it holds {holds}; {terms.remedy[role]}")
         if count.cells < min_cells:
             raise SplitError(
-                f"split {role} has too few cells for split.min_cells ({min_cells}): {holds}; {_remedy(role)}"
+                f"split {role} has too few {terms.cells} for split.min_cells ({min_cells}): {holds}; "
+                f"{terms.remedy[role]}"
             )
     return counts
 
@@ -110,8 +128,8 @@ def prove_scenes(rows: pd.DataFrame, diagonal_m: float, all_positions: pd.DataFr
     Raises:
         SplitError: A cell or a position is in two splits, two tiles use the same ground, or two splits come too near.
     """
-    _one_split(rows, "cell")
-    _one_split(rows, "tile_id")
+    require_one_split(rows, "cell")
+    require_one_split(rows, "tile_id")
     once = rows.drop_duplicates("tile_id")
     name, tiles, owner, split = (once[name].to_numpy(object) for name in ("tile_id", "tile", "owner", "split"))
     ground = Ground(name, tiles, owner, split, shapely.from_wkb(once["geometry"].to_numpy(object)))
@@ -127,27 +145,6 @@ def prove_scenes(rows: pd.DataFrame, diagonal_m: float, all_positions: pd.DataFr
     return {pair: None if math.isinf(value) else round(value, 1) for pair, value in least.items()}
 
 
-def prove_archive(rows: pd.DataFrame, listed: tuple[Role, ...]) -> None:
-    """Check that an archive's splits equal the lists and share no pixels.
-
-    Args:
-        rows: What `prove_rows` returned.
-        listed: Roles for which a list is given.
-
-    Raises:
-        SplitError: A sample is in another split than its list says, or the same pixels are in two splits.
-    """
-    _one_split(rows, "cell")
-    on_list = rows["listed"].astype(object).where(rows["listed"].notna(), None)
-    for role in listed:
-        strayed = (on_list == role) & (rows["split"] != role) & ~_carved(rows, role, listed)
-        _none(rows[strayed], f"on the {role} list, which is for another split")
-        if role != "train":
-            _none(rows[(rows["split"] == role) & (on_list != role)], f"in split {role} but not on its list")
-    if "train" in listed:
-        _none(rows[on_list.isna()], "in a split but on no list")
-
-
 @dataclass(frozen=True)
 class LocalPlane:
     """An azimuthal-equidistant plane on the WGS 84 ellipsoid; within 100 km of its centre it is true to 1e-4."""
@@ -158,10 +155,11 @@ class LocalPlane:
 
     @classmethod
     def around(cls, shapes: Shapes) -> "LocalPlane":
-        """The plane centred on one of these footprints."""
-        centre = shapely.centroid(shapes[len(shapes) // 2])
-        target = f"+proj=aeqd +lat_0={centre.y!r} +lon_0={centre.x!r} +datum=WGS84 +units=m"
-        return cls(Transformer.from_crs("EPSG:4326", target, always_xy=True), centre.x, centre.y)
+        """The plane centred on a corner of one of these footprints."""
+        # a corner: the centroid of a footprint cut at 180 degrees lies on the other side of the Earth
+        lon, lat = shapely.get_coordinates(shapes[len(shapes) // 2])[0].tolist()
+        target = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
+        return cls(Transformer.from_crs("EPSG:4326", target, always_xy=True), lon, lat)
 
     def project(self, shapes: Shapes) -> Shapes:
         """Footprints on the plane, in metres."""
@@ -240,18 +238,13 @@ def _surely_covered(x: Floats, y: Floats, shapes: Shapes) -> NDArray[np.bool_]:
     return inside
 
 
-def _one_split(rows: pd.DataFrame, column: str) -> None:
+def require_one_split(rows: pd.DataFrame, column: str, what: str | None = None) -> None:
+    """Refuse if one value of a column stands in two splits; `what` names the column in the message."""
     counts = rows.groupby(column, sort=False)["split"].nunique()
-    _none(rows[rows[column].isin(counts[counts > 1].index)], f"its {column} is in more than one split")
+    refuse_rows(rows[rows[column].isin(counts[counts > 1].index)], f"its {what or column} is in more than one split")
 
 
-def _carved(rows: pd.DataFrame, role: Role, listed: tuple[Role, ...]) -> "pd.Series[bool]":
-    """Rows that may have left the list of `role`: only train's, and only to a role that has no list."""
-    free = [other for other in ROLES if other not in listed] if role == "train" else []
-    return rows["split"].isin(free)
-
-
-def _none(wrong: pd.DataFrame, problem: str, remedy: str = "materialise splits again") -> None:
+def refuse_rows(wrong: pd.DataFrame, problem: str, remedy: str = "materialise splits again") -> None:
     """Refuse if any row is wrong, naming the first."""
     if len(wrong):
         row = wrong.iloc[0]
@@ -259,8 +252,3 @@ def _none(wrong: pd.DataFrame, problem: str, remedy: str = "materialise splits a
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         split = f" [{row['split']}]" if "split" in wrong.columns and pd.notna(row["split"]) else ""
         raise SplitError(f"sample {where}{split}: {problem}{more}; {remedy}")
-
-
-def _remedy(role: Role) -> str:
-    share = f"split.{role}" if role != "train" else "split.val and split.test"
-    return f"add tiles or dates, raise split.resolution (smaller cells), or change {share} or split.seed"

@@ -8,6 +8,7 @@ from agri_assets.settings import Settings
 
 Role = Literal["train", "val", "test"]
 ROLES: tuple[Role, ...] = ("train", "val", "test")
+PAIRS: tuple[tuple[Role, Role], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
 class SplitSettings(Settings):

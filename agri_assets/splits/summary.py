@@ -12,7 +12,7 @@ from agri_assets.store.commit import read_json
 from agri_assets.store.layout import CollectionPaths
 
 Proof = Literal["proved", "given", "none"]
-"""By geometry; by published lists; not at all (carved at random)."""
+"""By geometry; by published lists; not at all (carved at random, or by product)."""
 
 
 class RoleCount(BaseModel):
@@ -32,6 +32,7 @@ class SplitSummary(BaseModel):
         fingerprint: Of what the split was made from.
         proof: How far train, val and test are known to be disjoint; that of the test split.
         proof_detail: The same per pair of roles, such as `train/test`.
+        proof_basis: Per pair of roles, what it rests on, in words.
         counts: Per role.
         dropped: Samples that are in no split, by reason.
         bands: Band names in cube order.
@@ -54,6 +55,7 @@ class SplitSummary(BaseModel):
     fingerprint: str
     proof: Proof
     proof_detail: dict[str, Proof]
+    proof_basis: dict[str, str] = {}
     counts: dict[Role, RoleCount]
     dropped: dict[str, int]
     bands: tuple[str, ...]

@@ -36,6 +36,7 @@ class Outcome(BaseModel):
         pictures: Small PNG files by title.
         warnings: What people must be told beside the figures.
         outputs: Every file or folder that must exist for the output to be whole; `path` if empty.
+        settled: False if something failed that may pass by itself (a host that did not answer): it is never reused.
         reused: Whether the stage found its work already done. Not stored.
     """
 
@@ -50,6 +51,7 @@ class Outcome(BaseModel):
     pictures: dict[str, Path] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     outputs: tuple[Path, ...] = ()
+    settled: bool = True
     reused: bool = Field(default=False, exclude=True)
 
     @property
@@ -63,7 +65,7 @@ def find_outcome(receipt: Path, fingerprint: str) -> Outcome | None:
     if not receipt.exists():
         return None
     outcome = read_outcome(receipt)
-    if outcome.fingerprint != fingerprint or not outcome.whole:
+    if outcome.fingerprint != fingerprint or not outcome.whole or not outcome.settled:
         return None
     return outcome.model_copy(update={"reused": True})
 
@@ -96,7 +98,7 @@ def _with_paths(outcome: Outcome, change: Callable[[Path], Path]) -> Outcome:
     return outcome.model_copy(update={"path": change(outcome.path), "pictures": pictures, "outputs": outputs})
 
 
-def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what: str) -> Outcome:
+def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what: str, again: bool = False) -> Outcome:
     """Do `work` unless its receipt says that it is done for this fingerprint; write the receipt last.
 
     Args:
@@ -104,8 +106,9 @@ def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what
         fingerprint: Of all inputs.
         work: Makes the output and returns its outcome.
         what: Name of the stage, for the log.
+        again: Do it even so.
     """
-    if done := find_outcome(receipt, fingerprint):
+    if not again and (done := find_outcome(receipt, fingerprint)):
         logger.info("%s: already up to date, nothing done (%s)", what, done.summary)
         return done
     outcome = work()

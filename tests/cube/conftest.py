@@ -14,6 +14,7 @@ import rasterio
 from PIL import Image
 
 from agri_assets.config import Collection
+from agri_assets.scenes.catalog import CatalogTile, write_catalog
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.record import BandRecord, Inventory, InventoryEntry, Radiometry, SceneRecord, SceneState
 from agri_assets.store.commit import write_json, write_text
@@ -110,10 +111,11 @@ def site(tmp_path: Path) -> Site:
         "name": "scenes",
         "source": {"kind": "safe", "path": tmp_path / "inbox"},
         "bands": ["B02", "B08", "B11"],
-        "labels": {"kind": "worldcover", "path": tmp_path},
+        "labels": {"kind": "worldcover", "path": str(tmp_path)},
     }
     site = Site(Collection.model_validate(settings), CollectionPaths(tmp_path / "data", "scenes"), tmp_path / "inbox")
     site.land_cover()
+    write_catalog(site.paths.catalog, [CatalogTile(TILE, True, GRID)])
     return site
 
 

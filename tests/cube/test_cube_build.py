@@ -16,6 +16,7 @@ from agri_assets.cube.manifest import manifest_folder, manifest_path, read_manif
 from agri_assets.cube.open import cube_info, open_array, open_cube, open_reflectance, read_block
 from agri_assets.cube.verify import verify_cube
 from agri_assets.errors import CubeError, IdentityError, StoreError
+from agri_assets.scenes.catalog import read_catalog, write_catalog
 from agri_assets.store.commit import locked
 from agri_assets.store.layout import CollectionPaths
 
@@ -37,6 +38,14 @@ def read(site, slot: int) -> np.ndarray:
 def build(site, *records):
     site.inventory(*records)
     return build_cube(site.collection, site.paths, TILE)
+
+
+def elsewhere(site, folder):
+    """The same scenes, with another data root."""
+    other = type(site)(site.collection, CollectionPaths(folder / "other", "scenes"), site.inbox)
+    other.land_cover()
+    write_catalog(other.paths.catalog, read_catalog(site.paths))
+    return other
 
 
 def test_pixels_follow_the_convention_at_every_resolution(site):
@@ -124,8 +133,7 @@ def test_the_data_version_does_not_depend_on_the_order_of_arrival(site, tmp_path
     late, early = site.scene("2023-08-15", seed=1), site.scene("2023-08-10", seed=2)
     build(site, late)
     one = build(site, late, early)
-    other = type(site)(site.collection, CollectionPaths(tmp_path / "other", "scenes"), site.inbox)
-    other.land_cover()
+    other = elsewhere(site, tmp_path)
     assert build(other, early, late).data_version == one.data_version
 
 
@@ -239,8 +247,7 @@ def test_a_build_that_dies_is_never_seen_and_the_next_completes_it(site, monkeyp
     assert [slot.date for slot in cube_info(site.paths.cube(TILE)).slots] == ["2023-08-10"]
     assert xr.open_zarr(site.paths.cube(TILE), consolidated=False).sizes["time"] == 1
     healed = build(site, first, second)
-    other = type(site)(site.collection, CollectionPaths(tmp_path / "other", "scenes"), site.inbox)
-    other.land_cover()
+    other = elsewhere(site, tmp_path)
     assert build(other, first, second).data_version == healed.data_version
     assert verify_cube(site.paths.cube(TILE)) == []
 

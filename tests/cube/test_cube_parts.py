@@ -19,7 +19,8 @@ from agri_assets.cube.open import cube_info, open_reflectance, read_block, use_z
 from agri_assets.cube.pictures import LIMIT_BYTES, stretch, write_picture
 from agri_assets.cube.plan import MAX_OVERHEAD, overhead
 from agri_assets.cube.positions import count, ground, share
-from agri_assets.cube.raster import source_index, to_reflectance
+from agri_assets.cube.raster import to_reflectance
+from agri_assets.cube.resample import Axis
 from agri_assets.cube.schema import CubeInfo, Slot, shard_size
 from agri_assets.cube.shards import ShardWriter, pixel_digest, shard_file
 from agri_assets.cube.zarr_metadata import root_document
@@ -79,7 +80,9 @@ def test_resampling_picks_the_pixel_underneath(coarse: int, factor: int, data: s
     fine = coarse * factor
     start = data.draw(st.integers(0, fine - 1))
     length = data.draw(st.integers(1, fine - start))
-    assert (source_index(start, length, factor, coarse) == np.arange(start, start + length) // factor).all()
+    axis = Axis.of(start, length, factor, coarse)
+    assert (axis.nearest == np.arange(start, start + length) // factor).all()
+    assert axis.run == slice(0, length)
 
 
 def test_the_real_block_sizes_decide_what_is_decoded_whole():
@@ -88,6 +91,9 @@ def test_the_real_block_sizes_decide_what_is_decoded_whole():
     assert overhead(5490, 640, 11, 512) > MAX_OVERHEAD
     assert overhead(1830, 192, 11, 1024 / 6) > MAX_OVERHEAD
     assert overhead(915, 512, 1, 1024) == 1
+    assert overhead(1024, 512, 2, 1024, start=1024) == 1
+    assert overhead(1024, 1024, 2, 1024, start=512) == 2
+    assert overhead(2048, 512, 4, 512, halo=1) == 2.5
 
 
 def writer(root: Path) -> ShardWriter:

@@ -1,6 +1,7 @@
 """Sample products for the tests of scenes: written once, copied where a test changes them."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,22 @@ def inbox(pristine, tmp_path) -> Path:
 @pytest.fixture
 def products(inbox) -> list[Path]:
     return sorted(inbox.glob("*.SAFE"), key=lambda path: path.name[11:19])
+
+
+@pytest.fixture
+def zipped(tmp_path):
+    """Zip a product: as the download is (stored), or with `method`; `inside` is the folder it gets in the zip."""
+
+    def pack(product: Path, name="product.zip", method=zipfile.ZIP_STORED, inside=None, without=()) -> Path:
+        target = tmp_path / name
+        top = product.name if inside is None else inside
+        with zipfile.ZipFile(target, "w", method) as archive:
+            for path in sorted(product.rglob("*")):
+                if path.name not in without:
+                    archive.write(path, str(Path(top) / path.relative_to(product)))
+        return target
+
+    return pack
 
 
 @pytest.fixture

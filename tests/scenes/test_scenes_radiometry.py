@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agri_assets.errors import SceneError
-from agri_assets.scenes.radiometry import decide_safe, decide_stac
+from agri_assets.scenes.radiometry import CLIPPED, decide_safe, decide_stac
 
 OLD = st.tuples(st.integers(0, 3), st.integers(0, 99)).map(lambda pair: f"{pair[0]:02d}.{pair[1]:02d}")
 NEW = st.tuples(st.integers(4, 98), st.integers(0, 99)).map(lambda pair: f"{pair[0]:02d}.{pair[1]:02d}")
@@ -75,3 +75,24 @@ def test_stac_contradiction_quotes_both_sides():
 def test_a_baseline_that_is_none_is_refused(baseline):
     with pytest.raises(SceneError, match="processing baseline"):
         decide_stac("item", baseline, None, {})
+
+
+@pytest.mark.parametrize("applied", ["true", 1, 0, "", []])
+def test_a_flag_that_is_none_is_refused(applied):
+    with pytest.raises(SceneError, match=r"boa_offset_applied is .* expected true or false"):
+        decide_stac("item", "05.09", applied, {})
+
+
+@pytest.mark.parametrize(
+    ("baseline", "applied", "declared", "clipped"),
+    [
+        ("05.09", True, {}, True),
+        ("99.99", True, {"B02": -1000}, True),
+        ("02.14", True, {}, False),
+        ("05.09", None, {}, False),
+    ],
+)
+def test_what_a_provider_clipped_is_told(baseline, applied, declared, clipped):
+    decided = decide_stac("item", baseline, applied, declared)
+    assert (CLIPPED in decided.evidence) is clipped
+    assert ("clipped" in decided.decision) is clipped

@@ -1,12 +1,9 @@
-import hashlib
-
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import Affine
 
 from agri_assets.errors import SceneError
-from agri_assets.scenes.manifest import ManifestFile, read_manifest, verify_file
 from agri_assets.scenes.rasters import raster_facts, require_whole
 
 
@@ -62,36 +59,3 @@ def test_a_file_that_is_no_raster_is_refused(tmp_path):
         raster_facts(path)
     with pytest.raises(SceneError, match="no such file"):
         raster_facts(tmp_path / "absent.tif")
-
-
-def test_every_sample_file_holds_its_manifest_checksum(products):
-    manifest = read_manifest(products[0])
-    assert len(manifest) > 13
-    for name, expected in manifest.items():
-        assert verify_file(products[0] / name, expected), name
-
-
-@pytest.mark.parametrize(("name", "algorithm"), [("MD5", "md5"), ("SHA3-256", "sha3_256")])
-def test_checksums_of_old_and_new_manifests(tmp_path, name, algorithm):
-    file = tmp_path / "image.jp2"
-    file.write_bytes(b"pixels")
-    digest = hashlib.new(algorithm, b"pixels").hexdigest().upper()
-    (tmp_path / "manifest.safe").write_text(
-        '<x:XFDU xmlns:x="urn:y"><dataObject><byteStream size="6"><fileLocation href="./image.jp2"/>'
-        f'<checksum checksumName="{name}">{digest}</checksum></byteStream></dataObject></x:XFDU>'
-    )
-    expected = read_manifest(tmp_path)["image.jp2"]
-    assert verify_file(file, expected)
-    file.write_bytes(b"pixelz")
-    with pytest.raises(SceneError, match="checksum differs"):
-        verify_file(file, expected)
-    file.write_bytes(b"pixel")
-    with pytest.raises(SceneError, match=r"5 bytes, manifest\.safe says 6"):
-        verify_file(file, expected)
-
-
-def test_an_entry_without_a_checksum_proves_nothing(tmp_path):
-    file = tmp_path / "image.jp2"
-    file.write_bytes(b"pixels")
-    assert not verify_file(file, ManifestFile(6, None, ""))
-    assert read_manifest(tmp_path) == {}

@@ -118,7 +118,7 @@ def test_the_old_spelling_of_the_metadata_name_is_read(products):
 def test_a_folder_that_is_no_product_is_refused(tmp_path):
     with pytest.raises(SceneError, match="not a Sentinel-2 Level-2A product"):
         read_safe(tmp_path)
-    with pytest.raises(SceneError, match="no such directory"):
+    with pytest.raises(SceneError, match="no such file or directory"):
         read_safe(tmp_path / "absent")
 
 

@@ -56,12 +56,15 @@ def scene_index(tile: str, grid: TileGrid, tile_size: int, resolution: int, date
                     "valid_fraction": np.where(random.random(len(row)) < 0.02, 0.5, 1.0),
                     "clear_fraction": clear,
                     "cropland_fraction": cropland,
+                    "purity": np.maximum(cropland, 1 - cropland),
+                    "labelled_fraction": 1.0,
                     "label": label,
                     "ambiguous": (cropland > 0.4) & (cropland < 0.5),
                     "cell": place.cell,
                     "owner": place.owner,
                     "class_name": None,
                     "listed": None,
+                    "group": None,
                     "name": None,
                 }
             )
@@ -205,6 +208,8 @@ def made_archive(root: Path, lists: dict[str, str], count: int = 700) -> tuple[C
             "valid_fraction": 1.0,
             "clear_fraction": 1.0,
             "cropland_fraction": float("nan"),
+            "purity": float("nan"),
+            "labelled_fraction": float("nan"),
             "label": number % 3 == 0,
             "ambiguous": False,
             "cell": [f"{k:064x}" for k in number.tolist()],
@@ -212,9 +217,11 @@ def made_archive(root: Path, lists: dict[str, str], count: int = 700) -> tuple[C
             "class_name": np.where(number % 3 == 0, "Crop", "Forest"),
             "listed": [name if name in lists else None for name in role],
             "name": [f"{k}.jpg" for k in number.tolist()],
+            "group": None,
+            "content": [f"{k:064x}" for k in number.tolist()],
         }
     ).astype({"label": "int8"})
-    write_index(paths.tiles(ARCHIVE_TILE), arrange(frame))
+    write_index(paths.tiles(ARCHIVE_TILE), arrange(frame, ("content",)))
     slot = Slot(slot=0, date=None, scene_id=ARCHIVE_TILE, fingerprint="", active=True, digest="")
     info = CubeInfo(
         tile=ARCHIVE_TILE,

@@ -54,6 +54,25 @@ def test_a_lost_output_is_work(tmp_path):
     assert stage.output.exists()
 
 
+def test_work_can_be_asked_for_again(tmp_path):
+    stage = _Stage(tmp_path)
+    stage.run("a")
+    again = run_stage(stage.receipt, "a", lambda: stage._work("a"), "stage", again=True)
+    assert (stage.runs, again.reused) == (2, False)
+
+
+def test_what_is_not_settled_is_done_again(tmp_path):
+    stage = _Stage(tmp_path)
+
+    def unsettled() -> Outcome:
+        return stage._work("a").model_copy(update={"settled": False})
+
+    run_stage(stage.receipt, "a", unsettled, "stage")
+    assert read_outcome(stage.receipt).data_version == "data a"
+    assert not stage.run("a").reused
+    assert stage.run("a").reused
+
+
 def test_failed_work_leaves_no_receipt(tmp_path):
     def fail() -> Outcome:
         raise RuntimeError

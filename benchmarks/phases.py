@@ -1,0 +1,86 @@
+"""One measured phase in a process of its own: wall time, processor time and peak memory of all its processes."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a phase took.
+
+    Attributes:
+        wall_s: Seconds by the clock, of the work itself, without starting Python and importing.
+        busy: Processor time over wall time times cores.
+        peak_gb: Most resident memory of all its processes together.
+        result: What it printed as its last line, as JSON.
+    """
+
+    wall_s: float
+    busy: float
+    peak_gb: float
+    result: dict[str, Any]
+
+
+def measure(module: str, *arguments: str) -> Phase:
+    """Run `python -m module arguments`, whose last line must be JSON with `wall_s` and `cpu_s` of the work itself."""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    peak = _Peak(process.pid)
+    output, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{module} {' '.join(arguments)} failed with exit code {process.returncode}")
+    result = json.loads(output.strip().splitlines()[-1])
+    busy = result["cpu_s"] / result["wall_s"] / (os.cpu_count() or 1)
+    return Phase(result["wall_s"], busy, peak.stop() / 1e9, result)
+
+
+class Clock:
+    """Wall and processor time (of this process and its ended children) since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), self._spent()
+
+    def report(self, **more: Any) -> None:
+        """Print what passed as the last line that `measure` reads."""
+        print(json.dumps({"wall_s": time.perf_counter() - self._wall, "cpu_s": self._spent() - self._cpu, **more}))
+
+    @staticmethod
+    def _spent() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+
+class _Peak:
+    """Watches the resident memory of a process and its children."""
+
+    def __init__(self, pid: int) -> None:
+        self._process, self._highest = psutil.Process(pid), 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Bytes at the highest moment."""
+        self._done.set()
+        self._thread.join()
+        return self._highest
+
+    def _watch(self) -> None:
+        while not self._done.wait(POLL_S):
+            try:
+                family = [self._process, *self._process.children(recursive=True)]
+                self._highest = max(self._highest, sum(member.memory_info().rss for member in family))
+            except psutil.NoSuchProcess:
+                continue
