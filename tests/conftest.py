@@ -1,10 +1,13 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.object_storage import Busy, served
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -23,3 +26,10 @@ def shared_data() -> Path:
             pytest.fail(f"{SHARED} is missing in CI")
         pytest.skip("the real data of the project (shared/data) is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture
+def object_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
+    """An S3 server with the empty bucket `bucket`, and the environment that points at it."""
+    with served(monkeypatch) as busy:
+        yield busy

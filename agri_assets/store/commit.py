@@ -1,8 +1,13 @@
-"""How things become visible: whole, by one rename, under an advisory lock that the system frees."""
+"""How things become visible: whole, under a lock that a dead process does not keep.
+
+On disk by one rename, under an advisory lock that the system frees; in object storage by putting whole objects, the one
+that makes a folder whole last, under a lease that ends by itself.
+"""
 
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +17,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from agri_assets.errors import StoreError
+from agri_assets.objects import ObjectPath
+from agri_assets.store.lease import leased, require_leases
 
 STAGING_PREFIX = ".staging-"
 """Names of files and folders that are not yet whole begin with this."""
@@ -22,11 +29,15 @@ def staged(target: Path) -> Iterator[Path]:
     """A staging path beside `target` for a file or folder; renamed over `target` when the block ends without error.
 
     A folder that exists under the final name is replaced by a staged folder, never by a file. Whatever interrupts the
-    block, `target` is whole or absent.
+    block, `target` is whole or absent. What goes to object storage is staged on this machine.
 
     Raises:
         StoreError: A file was staged, and `target` is a folder.
     """
+    if isinstance(target, ObjectPath):
+        with _staged_here(target) as staging:
+            yield staging
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{STAGING_PREFIX}{uuid.uuid4().hex[:8]}-{target.name}"
     try:
@@ -43,6 +54,19 @@ def staged(target: Path) -> Iterator[Path]:
             shutil.rmtree(staging)
         else:
             staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def _staged_here(target: ObjectPath) -> Iterator[Path]:
+    """A path in a temporary folder; put under the name of `target` when the block ends without error."""
+    with tempfile.TemporaryDirectory(prefix="agri-staging-") as folder:
+        staging = Path(folder) / target.name
+        yield staging
+        require_leases(target)
+        if staging.is_dir():
+            target.put_folder(staging)
+        else:
+            target.put_file(staging)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -82,6 +106,10 @@ def locked(target: Path, what: str, timeout_s: float = 0.0) -> Iterator[None]:
     Raises:
         StoreError: Another process holds it for longer than `timeout_s`.
     """
+    if isinstance(target, ObjectPath):
+        with leased(target, what, timeout_s):
+            yield
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     path = target.parent / f".{target.name}.lock"
     try:

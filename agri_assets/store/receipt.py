@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agri_assets.errors import StoreError
+from agri_assets.objects import ObjectPath, locate
 from agri_assets.store.commit import read_json, write_json
 
 logger = logging.getLogger(__name__)
@@ -81,15 +82,26 @@ def read_outcome(receipt: Path) -> Outcome:
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise StoreError(f"{receipt}: not a receipt ({problem}); delete it and materialise again") from None
-    base = receipt.parent
-    return _with_paths(stored, lambda path: Path(os.path.normpath(base / path)))
+    return _with_paths(stored, lambda path: _found(path, receipt.parent))
 
 
 def write_outcome(receipt: Path, outcome: Outcome) -> None:
     """Write a receipt; its paths count from its folder, so that a data root can be moved as a whole."""
-    base = receipt.parent
-    relative = _with_paths(outcome, lambda path: Path(os.path.relpath(path, base)))
+    relative = _with_paths(outcome, lambda path: _relative(path, receipt.parent))
     write_json(receipt, relative.model_dump(mode="json"))
+
+
+def _relative(path: Path, base: Path) -> Path:
+    """The path as counted from a folder, where both are in the same place."""
+    if isinstance(path, ObjectPath) != isinstance(base, ObjectPath):
+        return path
+    return Path(os.path.relpath(str(path), str(base)))
+
+
+def _found(path: Path, base: Path) -> Path:
+    """The path that stands in a receipt in the folder `base`."""
+    named = locate(path)
+    return named if named.is_absolute() else locate(os.path.normpath(str(base / named)))
 
 
 def _with_paths(outcome: Outcome, change: Callable[[Path], Path]) -> Outcome:

@@ -1,0 +1,218 @@
+"""Paths in object storage, with the methods of local paths as far as the project uses them.
+
+Whatever is not among them ends in `os.fspath`, which an object's path refuses: it is never taken for a local file.
+"""
+
+import fnmatch
+import io
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path, PosixPath
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from agri_assets.buckets import ask, open_bucket
+from agri_assets.errors import StoreError
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+COMMIT_OBJECTS = ("zarr.json", "complete.json")
+"""What makes a folder whole: put after all the rest of it, and taken away before anything of it changes."""
+
+UPLOADS = 8
+"""Objects of one folder that are put at a time."""
+
+
+class ObjectPath(PosixPath):
+    """`s3://bucket/key`. A folder is there where objects are below it."""
+
+    def __str__(self) -> str:
+        return "s3://" + "/".join(self.parts[1:])
+
+    def __fspath__(self) -> str:
+        raise StoreError(f"{self}: is in object storage, where only files of this machine can be used; copy it first")
+
+    @property
+    def key(self) -> str:
+        """Its name in the bucket."""
+        return "/".join(self.parts[2:])
+
+    @property
+    def bucket(self) -> "S3Store":
+        """The bucket it is in."""
+        return open_bucket(self.parts[1])
+
+    def is_absolute(self) -> bool:
+        """Always."""
+        return True
+
+    def absolute(self) -> "ObjectPath":
+        """Itself."""
+        return self
+
+    def expanduser(self) -> "ObjectPath":
+        """Itself."""
+        return self
+
+    def exists(self) -> bool:
+        """Whether it is an object or a folder."""
+        return self.is_file() or self.is_dir()
+
+    def is_file(self) -> bool:
+        """Whether there is an object of this name."""
+        try:
+            self.stat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_dir(self) -> bool:
+        """Whether there are objects below it."""
+        import obstore
+
+        return bool(ask(self, lambda: next(iter(obstore.list(self.bucket, f"{self.key}/", chunk_size=1)), ())))
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Size and time of modification; all else is 0."""
+        import obstore
+
+        meta = ask(self, lambda: obstore.head(self.bucket, self.key))
+        moment = meta["last_modified"].timestamp()
+        return os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, meta["size"], moment, moment, moment))
+
+    def read_bytes(self) -> bytes:
+        """The whole object."""
+        import obstore
+
+        return ask(self, lambda: obstore.get(self.bucket, self.key).bytes().to_bytes())
+
+    def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
+        """The whole object as text, UTF-8 by default."""
+        return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
+
+    def open(self, mode: Literal["r", "rb"] = "r", **_: Any) -> IO[Any]:  # type: ignore[override]
+        """The whole object as a file to read; objects are written by `store.commit` only."""
+        if mode not in ("r", "rb"):
+            raise StoreError(f"{self}: cannot be opened with mode {mode!r}; objects are written whole")
+        content = io.BytesIO(self.read_bytes())
+        return content if mode == "rb" else io.TextIOWrapper(content, encoding="utf-8")
+
+    def write_bytes(self, data: Any) -> int:
+        """Put the whole object; who reads it sees the one before or this one."""
+        self._put(bytes(data))
+        return len(data)
+
+    def write_text(self, data: str, encoding: str | None = None, *_: Any, **__: Any) -> int:
+        """Put the whole object as text, UTF-8 by default."""
+        return self.write_bytes(data.encode(encoding or "utf-8"))
+
+    def put_file(self, file: Path) -> None:
+        """Put a file of this machine, large ones in parts that become visible together."""
+        self._put(file)
+
+    def _put(self, content: bytes | Path) -> None:
+        import obstore
+
+        try:
+            ask(self, lambda: obstore.put(self.bucket, self.key, content))
+        except FileNotFoundError:
+            raise StoreError(f"{self}: cannot be put; create the bucket {self.parts[1]!r} first") from None
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Delete the object."""
+        import obstore
+
+        if not missing_ok:
+            self.stat()
+        ask(self, lambda: obstore.delete(self.bucket, self.key))
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Nothing: a folder is there as soon as something is below it."""
+
+    def iterdir(self) -> Iterator["ObjectPath"]:  # type: ignore[override]
+        """The objects and folders right below it, in order of name."""
+        import obstore
+
+        found = ask(self, lambda: obstore.list_with_delimiter(self.bucket, f"{self.key}/"))
+        keys = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        return iter(sorted(self / key.rstrip("/").rpartition("/")[2] for key in keys))
+
+    def glob(self, pattern: str) -> Iterator["ObjectPath"]:  # type: ignore[override]
+        """What is right below it and has a name like `pattern`."""
+        if "/" in pattern or "**" in pattern:
+            raise StoreError(f"{self}: only names right below a folder can be looked for, not {pattern!r}")
+        return (path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern))
+
+    def below(self) -> tuple[str, ...]:
+        """Names of all objects below it, counted from it."""
+        import obstore
+
+        start = f"{self.key}/"
+        pages = ask(self, lambda: list(obstore.list(self.bucket, start)))
+        return tuple(meta["path"].removeprefix(start) for page in pages for meta in page)
+
+    def delete_below(self, names: tuple[str, ...]) -> None:
+        """Delete objects by their names counted from it."""
+        import obstore
+
+        if names:
+            ask(self, lambda: obstore.delete(self.bucket, [f"{self.key}/{name}" for name in names]))
+
+    def put_folder(self, folder: Path) -> None:
+        """Make what is below it a copy of a folder of this machine, its commit objects last.
+
+        While it lasts there is no commit object, so that nobody takes what is half new for whole.
+        """
+        names = {item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file()}
+        before = self.below()
+        commits = [name for name in COMMIT_OBJECTS if name in names]
+        self.delete_below(tuple(name for name in before if name in COMMIT_OBJECTS))
+        self.delete_below(tuple(name for name in before if name not in names and name not in COMMIT_OBJECTS))
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            list(pool.map(lambda name: (self / name).put_file(folder / name), sorted(names - set(commits))))
+        for name in commits:
+            (self / name).put_file(folder / name)
+
+
+def locate(name: str | Path) -> Path:
+    """The path of a name: in object storage where it is an `s3://` address, else on this machine."""
+    text = str(name)
+    return ObjectPath(text) if text.startswith("s3:/") else Path(text)
+
+
+def file_of(path: Path) -> Path | io.BytesIO:
+    """What readers of Parquet take: the path itself, or an object's content as a file.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    return io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """A file of this machine for the length of the block: the path itself, or a copy of an object.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+    """
+    if not isinstance(path, ObjectPath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="agri-copy-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(path.read_bytes())
+        yield copy
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; it need not be there."""
+    if isinstance(folder, ObjectPath):
+        folder.delete_below(folder.below())
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
