@@ -4,6 +4,7 @@ from pathlib import Path
 
 from agri_assets.config import data_root, load_collections
 from agri_assets.errors import CubeError
+from agri_assets.objects import locate
 from agri_assets.store.layout import CollectionPaths
 
 
@@ -19,7 +20,7 @@ def find_cubes(name: str | None, collection: str | None) -> list[Path]:
         ConfigError: The collection is not declared.
     """
     if name is not None and Path(name).suffix == ".zarr":
-        return [Path(name)]
+        return [locate(name)]
     root, declared = data_root(), load_collections().names
     if collection is not None and collection not in declared:
         raise CubeError(f"no collection {collection!r}; collections.yaml declares {', '.join(declared)}")

@@ -18,6 +18,7 @@ from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.pictures import stretch, true_colour, write_picture
 from agri_assets.errors import ArchiveError
 from agri_assets.labels.settings import ClassLabels
+from agri_assets.objects import file_of
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.settings import ArchiveSource
 from agri_assets.store.commit import locked
@@ -86,7 +87,7 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
             listed_roles(archive.images, source, labels)
             read_names([image.relative for image in archive.images], source, collection.tile_size)
             write_archive(archive, cube, collection.bands, collection.tile_size, pixels)
-    samples = pd.read_parquet(samples_path(cube, 0))
+    samples = pd.read_parquet(file_of(samples_path(cube, 0)))
     index = archive_index(samples, source, labels, collection.tile_size, collection.split.resolution)
     write_index(paths.tiles(ARCHIVE_TILE), index.frame)
     return _outcome(paths, index, inputs, fresh)

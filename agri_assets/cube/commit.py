@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import StorePath
 
-from agri_assets.cube.pipeline import plain_pipeline
+from agri_assets.cube.pipeline import plain_pipeline, store_of
 from agri_assets.cube.schema import CubeInfo
 from agri_assets.cube.zarr_metadata import coordinates
 from agri_assets.store.commit import read_json, write_json
@@ -33,7 +33,7 @@ def write_coordinates(root: Path, info: CubeInfo, document: dict[str, Any]) -> N
 
 
 def _array(root: Path, name: str, metadata: dict[str, Any]) -> zarr.Array[Any]:
-    return zarr.Array.from_dict(StorePath(LocalStore(root), name), metadata[name])
+    return zarr.Array.from_dict(StorePath(store_of(root), name), metadata[name])
 
 
 def commit_root(root: Path, document: dict[str, Any]) -> None:

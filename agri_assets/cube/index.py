@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.lib
 
 from agri_assets.errors import CubeError
+from agri_assets.objects import file_of
 from agri_assets.store.commit import staged
 
 DTYPES = {
@@ -50,7 +51,7 @@ def read_index(path: Path) -> pd.DataFrame:
         CubeError: It is missing or not a tile index.
     """
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(file_of(path))
     except FileNotFoundError:
         raise CubeError(f"{path}: no tile index; materialise tile_cube first") from None
     except (OSError, ValueError, pyarrow.lib.ArrowException) as error:

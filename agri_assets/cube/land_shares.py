@@ -14,6 +14,7 @@ from agri_assets.errors import CubeError, LabelError
 from agri_assets.labels.legend import Legend, read_legend
 from agri_assets.labels.settings import LandLabels
 from agri_assets.labels.worldcover import NODATA
+from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import TileGrid
 
 CODES = 256
@@ -46,13 +47,13 @@ def read_land_shares(path: Path, grid: TileGrid, tile_size: int, labels: LandLab
         CubeError: It is missing, unreadable, on another grid, or from labels of another kind.
     """
     try:
-        with rasterio.open(path) as dataset:
+        with local_copy(path) as file, rasterio.open(file) as dataset:
             here = (dataset.height, dataset.width), tuple(dataset.transform)[:6]
             if here != ((grid.height, grid.width), grid.transform):
                 raise CubeError(f"{path}: is not on the tile's grid; materialise land_cover again")
             legend = read_legend(dataset, labels)
             counts = _counts(dataset, grid, tile_size)
-    except RasterioError as error:
+    except (RasterioError, FileNotFoundError) as error:
         raise CubeError(f"{path}: land cover cannot be read ({error}); materialise land_cover again") from None
     except LabelError as error:
         raise CubeError(str(error)) from None

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import zarr
 from pydantic import ValidationError
 
-from agri_assets.cube.pipeline import bulk_array, use_zarrs
+from agri_assets.cube.pipeline import bulk_array, store_of, use_zarrs
 from agri_assets.cube.schema import ATTRIBUTE, BANDS_ARRAY, CubeInfo, Slot
 from agri_assets.errors import CubeError, StoreError
 from agri_assets.store.commit import read_json
@@ -95,5 +95,5 @@ def open_cube(path: Path) -> "xr.Dataset":
 
     info = cube_info(path)
     chunks = {"time": 1, "band": -1, "y": info.shard_size, "x": info.shard_size}
-    dataset: xr.Dataset = xr.open_zarr(path, chunks=chunks, consolidated=True)
+    dataset: xr.Dataset = xr.open_zarr(store_of(path, read_only=True), chunks=chunks, consolidated=True)
     return dataset.isel(time=[slot.slot for slot in info.active])

@@ -1,6 +1,7 @@
 """Which codec pipeline an array uses: zarrs for bulk pixels, and never another one silently."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 
 import zarr
 import zarrs
-from zarr.storage import LocalStore, StorePath
+from zarr.abc.store import Store
+from zarr.storage import LocalStore, ObjectStore, StorePath
 
+from agri_assets.buckets import open_bucket
 from agri_assets.errors import CubeError
+from agri_assets.objects import ObjectPath
 
 FAST = "zarrs.ZarrsCodecPipeline"
 PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
@@ -27,6 +31,13 @@ def use_zarrs() -> None:
     zarr.config.set({"codec_pipeline.path": FAST})
     if (active := zarr.config.get("codec_pipeline.path")) != FAST:
         raise CubeError(f"the active Zarr codec pipeline is {active}, not {FAST}; reinstall the package zarrs")
+
+
+def store_of(root: Path, read_only: bool = False) -> Store:
+    """The Zarr store of a cube: its folder, or the objects below it."""
+    if isinstance(root, ObjectPath):
+        return ObjectStore(open_bucket(root.parts[1], prefix=root.key), read_only=read_only)
+    return LocalStore(root, read_only=read_only)
 
 
 class ReadOnlyArray(zarr.Array[Any]):
@@ -54,9 +65,11 @@ def bulk_array(root: Path, name: str, metadata: dict[str, Any], read_only: bool)
         CubeError: zarrs cannot serve the array.
     """
     # strict: an index form that zarrs does not know raises instead of falling back to the slow pipeline
-    with _pipeline(FAST, strict=True):
+    with _pipeline(FAST, strict=True), warnings.catch_warnings():
+        # zarrs opens a bucket with connections of its own, which is what it says
+        warnings.filterwarnings("ignore", "Successfully reconstructed a store defined in another", RuntimeWarning)
         kind = ReadOnlyArray if read_only else zarr.Array
-        array: zarr.Array[Any] = kind.from_dict(StorePath(LocalStore(root, read_only=read_only), name), metadata)
+        array: zarr.Array[Any] = kind.from_dict(StorePath(store_of(root, read_only), name), metadata)
         pipeline = array.async_array.codec_pipeline
     if not isinstance(pipeline, zarrs.ZarrsCodecPipeline) or pipeline.impl is None:
         raise CubeError(f"{root}/{name}: not served by zarrs but by {type(pipeline).__name__}; check its codecs")

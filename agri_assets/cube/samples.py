@@ -15,6 +15,7 @@ from agri_assets.cube.positions import Fractions, share
 from agri_assets.cube.scene_shards import SlotPixels
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
+from agri_assets.objects import file_of
 from agri_assets.scenes.clouds import clear_mask, out_of_range, valid_mask
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import staged
@@ -60,7 +61,7 @@ def slot_samples(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Mapping[i
 def scene_figures(cube: Path, slot: int) -> SceneFigures:
     """The whole scene's figures of one slot, as they were counted last."""
     columns = [field.name for field in fields(SceneFigures)]
-    first = pd.read_parquet(samples_path(cube, slot), columns=columns).iloc[0]
+    first = pd.read_parquet(file_of(samples_path(cube, slot)), columns=columns).iloc[0]
     return SceneFigures(float(first["scene_valid"]), float(first["scene_clear"]), int(first["scl_out_of_range"]))
 
 
@@ -68,7 +69,7 @@ def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd
     path = samples_path(cube, slot)
     if not path.exists():
         raise CubeError(f"{path}: the figures of a slot are missing; delete {cube} and materialise tile_cube again")
-    figures = pd.read_parquet(path)
+    figures = pd.read_parquet(file_of(path))
     whole = "scene_valid" in figures
     if whole and (figures["clouds"] == fingerprint(clouds=clouds)).all():
         return figures
@@ -76,7 +77,7 @@ def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd
     # figures of an older version tell positions only
     valid = _stored_valid(figures, info) if whole else _valid(_data(cube, info, slot), classes, info)
     _store(cube, slot, valid, classes, info, clouds)
-    return pd.read_parquet(path)
+    return pd.read_parquet(file_of(path))
 
 
 def _stored_valid(figures: pd.DataFrame, info: CubeInfo) -> _Shares:

@@ -1,6 +1,9 @@
 """Writing shards: always whole, straight to their place, invisible until the root metadata names their slot."""
 
 import hashlib
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.pipeline import bulk_array
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
+from agri_assets.objects import ObjectPath
 from agri_assets.store.commit import flush
 from agri_assets.store.fingerprint import file_digest
 
@@ -27,6 +31,7 @@ class ShardWriter:
         slot: Index on the time axis.
         info: The cube with this slot already counted in, so that the array is long enough to write to.
         array: The array as it will be once committed.
+        staging: What zarrs writes to: the cube, or a folder of this machine from which shards go to object storage.
     """
 
     root: Path
@@ -34,12 +39,17 @@ class ShardWriter:
     slot: int
     info: CubeInfo
     array: zarr.Array[Any]
+    staging: Path
 
     @classmethod
     def open(cls, root: Path, name: str, slot: int, info: CubeInfo, document: dict[str, Any]) -> "ShardWriter":
         """A writer for an array as the root document to come describes it."""
         metadata = document["consolidated_metadata"]["metadata"][name]
-        return cls(root, name, slot, info, bulk_array(root, name, metadata, read_only=False))
+        staging = Path(tempfile.mkdtemp(prefix="agri-shards-")) if isinstance(root, ObjectPath) else root
+        writer = cls(root, name, slot, info, bulk_array(staging, name, metadata, read_only=False), staging)
+        if staging != root:
+            weakref.finalize(writer, shutil.rmtree, staging, ignore_errors=True)
+        return writer
 
     def write(self, y: int, x: int, block: npt.NDArray[Any]) -> ShardRecord:
         """Write one whole shard.
@@ -63,10 +73,15 @@ class ShardWriter:
         depth = [slice(None)] * (block.ndim - 2)
         place = (slice(self.slot, self.slot + 1), *depth, slice(y, y + height), slice(x, x + width))
         self.array[place] = block[np.newaxis]
-        flush(path)
-        return ShardRecord(
-            array=self.name, y=y, x=x, state="data", digest=digest, sha256=file_digest(path), size=path.stat().st_size
+        file = shard_file(self.staging, self.info, self.name, self.slot, y, x)
+        flush(file)
+        record = ShardRecord(
+            array=self.name, y=y, x=x, state="data", digest=digest, sha256=file_digest(file), size=file.stat().st_size
         )
+        if isinstance(path, ObjectPath):
+            path.put_file(file)
+            file.unlink()
+        return record
 
     def _require_whole(self, y: int, x: int, block: npt.NDArray[Any]) -> None:
         edge = self.info.shard_size

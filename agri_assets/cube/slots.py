@@ -1,7 +1,6 @@
 """The time axis of a cube: which slots are wanted, which are there, and how one is appended."""
 
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resamp
 from agri_assets.cube.shards import slot_folder
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import SceneError
+from agri_assets.objects import remove_folder
 from agri_assets.scenes.record import SceneRecord
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.fingerprint import fingerprint
@@ -109,7 +109,7 @@ def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) ->
     except SceneError as error:
         write_manifest(failure, _failed(wanted, longer, str(error)))
         for name in (BANDS_ARRAY, CLASSES_ARRAY):
-            shutil.rmtree(slot_folder(cube, name, number), ignore_errors=True)
+            remove_folder(slot_folder(cube, name, number))
         raise
     failure.unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)

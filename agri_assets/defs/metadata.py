@@ -16,7 +16,7 @@ def picture(path: Path) -> dg.MetadataValue:
     """A PNG file shown inline, or a link to it where it is too large for the event log."""
     content = path.read_bytes()
     if len(content) > PICTURE_LIMIT:
-        return dg.MetadataValue.path(path)
+        return dg.MetadataValue.path(str(path))
     encoded = base64.b64encode(content).decode()
     return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{encoded})")
 
@@ -24,7 +24,7 @@ def picture(path: Path) -> dg.MetadataValue:
 def metadata_of(outcome: Outcome) -> dict[str, Any]:
     """Everything an outcome tells, as Dagster metadata values."""
     values: dict[str, Any] = {
-        "path": dg.MetadataValue.path(outcome.path),
+        "path": dg.MetadataValue.path(str(outcome.path)),
         "summary": outcome.summary,
         "fingerprint": outcome.fingerprint,
         "already_up_to_date": outcome.reused,

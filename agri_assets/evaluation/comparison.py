@@ -12,6 +12,7 @@ from agri_assets.evaluation.comparison_page import Comparison, comparison_page
 from agri_assets.evaluation.curves import Curve, precision_recall_png, roc_png
 from agri_assets.evaluation.metrics import MetricName
 from agri_assets.evaluation.records import Metrics, command, read_current, read_metrics, warnings_for
+from agri_assets.objects import file_of
 from agri_assets.splits.summary import SplitSummary, read_summary
 from agri_assets.store.commit import staged, write_bytes, write_json, write_text
 from agri_assets.store.fingerprint import fingerprint, run_name
@@ -131,7 +132,8 @@ def _draw(paths: CollectionPaths, models: tuple[Metrics, ...]) -> dict[str, byte
     """Overlaid curves by file stem; none where test lacks a class."""
     if any(one.roc_auc is None or one.pr_auc is None for one in models):
         return {}
-    frames = [pd.read_parquet(paths.report_run(one.model, one.report) / "predictions.parquet") for one in models]
+    files = [paths.report_run(one.model, one.report) / "predictions.parquet" for one in models]
+    frames = [pd.read_parquet(file_of(file)) for file in files]
     tests = [frame[frame["split"] == "test"] for frame in frames]
 
     def curves(metric: MetricName) -> list[Curve]:

@@ -8,6 +8,7 @@ import rasterio
 from matplotlib.image import imsave
 from rasterio.enums import Resampling
 
+from agri_assets.objects import local_copy
 from agri_assets.store.commit import write_bytes
 
 EDGE = 320
@@ -16,7 +17,7 @@ EDGE = 320
 
 def write_picture(raster: Path, target: Path) -> None:
     """Write a PNG of a land-cover raster."""
-    with rasterio.open(raster) as source:
+    with local_copy(raster) as file, rasterio.open(file) as source:
         scale = max(1.0, max(source.height, source.width) / EDGE)
         shape = (max(1, round(source.height / scale)), max(1, round(source.width / scale)))
         codes = source.read(1, out_shape=shape, resampling=Resampling.nearest)

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from agri_assets.errors import ModelError
 from agri_assets.models.registry import Framework
+from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -69,7 +70,8 @@ def load_weights(path: Path) -> Arrays:
         ModelError: It is missing or not a safetensors file.
     """
     try:
-        return load_file(path)
+        with local_copy(path) as file:
+            return load_file(file)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file; train the model again") from None
     except SafetensorError as error:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from agri_assets.config import Collection
 from agri_assets.errors import SceneError, StoreError
+from agri_assets.objects import file_of
 from agri_assets.progress import track
 from agri_assets.remote.address import is_remote
 from agri_assets.scenes.grid import TileGrid
@@ -93,7 +94,7 @@ def read_catalog(paths: CollectionPaths) -> tuple[CatalogTile, ...]:
     """
     if not paths.catalog.exists():
         raise StoreError(f"{paths.catalog}: no such file; {_command(paths, 'tile_catalog')}")
-    rows = pq.read_table(paths.catalog, schema=_SCHEMA).to_pylist()
+    rows = pq.read_table(file_of(paths.catalog), schema=_SCHEMA).to_pylist()
     return tuple(
         CatalogTile(
             tile=row["tile"],

@@ -74,7 +74,7 @@ class Copies:
 
     def _targets(self, tile: str, item: StacItem, bands: Iterable[str]) -> dict[str, Path]:
         """Where each remote band's copy stands; a band whose address or contents change gets another name."""
-        folder = self.paths.scenes(tile) / "downloads" / _safe(item.name)
+        folder = self.paths.downloads(tile) / _safe(item.name)
         generated = str(item.properties.get("s2:generation_time"))
         remote = {band: asset for band, asset in band_assets(item).items() if not asset.local}
         return {band: folder / _file(band, remote[band], generated) for band in bands if band in remote}

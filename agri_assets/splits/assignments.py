@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agri_assets.errors import SplitError
+from agri_assets.objects import file_of
 from agri_assets.splits.summary import materialise
 from agri_assets.store.commit import write_bytes
 from agri_assets.store.layout import CollectionPaths
@@ -40,7 +41,7 @@ def read_assignments(paths: CollectionPaths) -> pd.DataFrame:
     if not paths.assignments.exists():
         raise SplitError(f"{paths.assignments}: no such file; {again}")
     try:
-        frame = pd.read_parquet(paths.assignments)
+        frame = pd.read_parquet(file_of(paths.assignments))
     except (OSError, pa.ArrowException) as error:
         raise SplitError(f"{paths.assignments}: cannot be read ({error}); {again}") from None
     if missing := [name for name in COLUMNS if name not in frame.columns]:

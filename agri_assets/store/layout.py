@@ -1,10 +1,12 @@
 """Where things live below the data root: one method or property per output, and nothing else knows a file name."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from agri_assets.errors import StoreError
+from agri_assets.objects import ObjectPath
 
 _SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
@@ -40,12 +42,23 @@ class CollectionPaths:
         return self.folder / "catalog.parquet"
 
     @property
+    def local(self) -> Path:
+        """The collection's folder for what must be files: its own, or one of this machine for object storage."""
+        if not isinstance(self.root, ObjectPath):
+            return self.folder
+        return cache_folder().joinpath(*self.root.parts[1:], _checked(self.collection))
+
+    @property
     def sample_scenes(self) -> Path:
         """Where a `sample` source writes its products unless told otherwise."""
-        return self.folder / "inbox"
+        return self.local / "inbox"
+
+    def downloads(self, tile: str) -> Path:
+        """Where the copies of a tile's remote scenes are."""
+        return self.local / "scenes" / _checked(tile) / "downloads"
 
     def scenes(self, tile: str) -> Path:
-        """Folder of a tile's inventory and of what was downloaded for it."""
+        """Folder of a tile's inventory."""
         return self.folder / "scenes" / _checked(tile)
 
     def inventory(self, tile: str) -> Path:
@@ -113,6 +126,13 @@ class CollectionPaths:
         """The receipt of an output that is no run folder: what it was made from and what came out."""
         name = f"{_checked(asset)}.json" if tile is None else f"{_checked(asset)}/{_checked(tile)}.json"
         return self.folder / "receipts" / name
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps files for data roots in object storage: `AGRI_CACHE`, or `~/.cache/agri-assets`."""
+    named = os.environ.get("AGRI_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return Path(named).expanduser().absolute() if named else home / "agri-assets"
 
 
 def _checked(name: str) -> str:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from agri_assets.errors import TrainingError
 from agri_assets.loading.keras_data import TileSequence
 from agri_assets.models.keras_parts import on_pixels
+from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged
 from agri_assets.training.device import device_name
 from agri_assets.training.history import Floats, History
@@ -117,7 +118,7 @@ def save_state(path: Path, model: Any, average: AveragedWeights | None, history:
 def load_state(path: Path, model: Any, average: AveragedWeights | None) -> History:
     """Put back what `save_state` wrote; returns the history."""
     variables = _state(model)
-    with safe_open(path, framework="numpy") as file:
+    with local_copy(path) as copy, safe_open(copy, framework="numpy") as file:
         history = History.model_validate_json(file.metadata()["history"])
         values = [file.get_tensor(name) for name in sorted(file.keys())]
     for variable, value in zip(variables, values, strict=False):

@@ -1,7 +1,6 @@
 """One training from a proved split to a whole run folder: locked, resumed, recorded."""
 
 import importlib
-import shutil
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from agri_assets.loading.samples import SampleTable, load_samples
 from agri_assets.models.contract import CONTRACT_FILE, OFFSET_CONVENTIONS, ModelContract
 from agri_assets.models.registry import MODELS, build_network, choose_backend
 from agri_assets.models.weights import WEIGHTS_FILE, parameter_count
+from agri_assets.objects import remove_folder
 from agri_assets.progress import meter
 from agri_assets.splits.build import check_splits
 from agri_assets.splits.settings import Role
@@ -120,7 +120,7 @@ def _record(
     contract.save(folder)
     write_json(folder / HISTORY_FILE, history.model_dump(mode="json"))
     draw_curve(history, plan.name, folder / CURVE_FILE)
-    shutil.rmtree(task.checkpoints, ignore_errors=True)
+    remove_folder(task.checkpoints)
     best, split = history.best, task.split
     return Outcome(
         path=folder,

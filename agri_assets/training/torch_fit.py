@@ -1,8 +1,10 @@
 """The training of a PyTorch network, with Lightning."""
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -14,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from agri_assets.errors import TrainingError
 from agri_assets.loading.torch_data import BatchSampler, make_loader
 from agri_assets.models.torch_parts import Standardise, jitter
+from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged
 from agri_assets.training.history import History
 from agri_assets.training.recipe import Recipe
@@ -186,16 +189,16 @@ def fit(task: Task, recorder: Recorder) -> None:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        default_root_dir=task.folder,
+        default_root_dir=tempfile.gettempdir(),  # nothing is written there: we write, and only whole files
     )
     last = task.checkpoints / CHECKPOINT
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         # Lightning 2.6 asks torch's tree module in the way that torch 2.15 deprecates
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
         trainer.fit(
             TileTraining(task, recorder),
             EpochBatches(task, recorder, training=True),
             EpochBatches(task, recorder, training=False),
-            ckpt_path=last if last.exists() else None,
+            ckpt_path=stack.enter_context(local_copy(last)) if last.exists() else None,
             weights_only=True,
         )
