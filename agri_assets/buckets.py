@@ -25,7 +25,7 @@ RETRIES = 10
 BROKEN_BODIES = 3
 """How often an answer that broke off in its middle is asked for again: obstore itself tries only until it begins."""
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 300.0
 """Longest time of one request, its body included."""
 
 _opened: dict[tuple[str, str], "S3Store"] = {}

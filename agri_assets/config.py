@@ -14,6 +14,7 @@ from agri_assets.errors import ConfigError
 from agri_assets.evaluation.settings import EvaluationSettings
 from agri_assets.labels.settings import ClassLabels, Labels
 from agri_assets.maps.settings import MapSettings
+from agri_assets.objects import ObjectPath
 from agri_assets.scenes.settings import ArchiveSource, CloudSettings, Source
 from agri_assets.settings import Settings
 from agri_assets.splits.settings import SplitSettings
@@ -168,10 +169,16 @@ def collections_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def data_root(environment: Mapping[str, str] = os.environ) -> Path:
-    """The data root: `AGRI_DATA_ROOT`, or `./data`."""
+    """The data root: `AGRI_DATA_ROOT` (a directory, or an `s3://` address), or `./data`.
+
+    Raises:
+        ConfigError: It is an address of another kind, or names no bucket.
+    """
     named = environment.get("AGRI_DATA_ROOT") or "data"
+    if named.startswith("s3://") and named.removeprefix("s3://").strip("/"):
+        return ObjectPath(named)
     if is_address(named):
-        raise ConfigError(f"AGRI_DATA_ROOT={named}: object storage is not supported yet; name a local directory")
+        raise ConfigError(f"AGRI_DATA_ROOT={named}: expected a directory or s3://bucket/prefix")
     return Path(named).expanduser().absolute()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.object_storage import Busy, served
+from tests.object_storage import ObjectServer, served, use
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -28,8 +28,15 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """An S3 server in a process of its own."""
+    with served(tmp_path_factory.mktemp("s3") / "requests.log") as server:
+        yield server
+
+
 @pytest.fixture
-def object_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
-    """An S3 server with the empty bucket `bucket`, and the environment that points at it."""
-    with served(monkeypatch) as busy:
-        yield busy
+def object_storage(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """The server with the empty bucket `bucket`, and the environment that points at it."""
+    use(object_server, monkeypatch)
+    return object_server

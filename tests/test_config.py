@@ -130,8 +130,10 @@ def test_where_things_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert data_root({}) == tmp_path / "data"
     assert data_root({"AGRI_DATA_ROOT": "/big"}) == Path("/big")
-    with pytest.raises(ConfigError, match="object storage is not supported"):
-        data_root({"AGRI_DATA_ROOT": "s3://bucket/data"})
+    assert str(data_root({"AGRI_DATA_ROOT": "s3://bucket/data/"}) / "sample") == "s3://bucket/data/sample"
+    for address in ("s3://", "https://host/data"):
+        with pytest.raises(ConfigError, match=r"expected a directory or s3://bucket/prefix"):
+            data_root({"AGRI_DATA_ROOT": address})
     assert collections_path({"AGRI_COLLECTIONS": "mine.yaml"}) == tmp_path / "mine.yaml"
     assert collections_path({}).name == "collections.yaml"
     (tmp_path / "collections.yaml").write_text(GOOD)

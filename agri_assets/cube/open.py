@@ -9,8 +9,9 @@ import zarr
 from pydantic import ValidationError
 
 from agri_assets.cube.pipeline import bulk_array, store_of, use_zarrs
-from agri_assets.cube.schema import ATTRIBUTE, BANDS_ARRAY, CubeInfo, Slot
+from agri_assets.cube.schema import ATTRIBUTE, BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
 from agri_assets.errors import CubeError, StoreError
+from agri_assets.objects import ObjectPath
 from agri_assets.store.commit import read_json
 
 if TYPE_CHECKING:
@@ -96,4 +97,10 @@ def open_cube(path: Path) -> "xr.Dataset":
     info = cube_info(path)
     chunks = {"time": 1, "band": -1, "y": info.shard_size, "x": info.shard_size}
     dataset: xr.Dataset = xr.open_zarr(store_of(path, read_only=True), chunks=chunks, consolidated=True)
+    if isinstance(path, ObjectPath):
+        import dask.array
+
+        # xarray would ask for the chunks of a shard one by one
+        for name, sizes in {one: dataset[one].chunks for one in (BANDS_ARRAY, CLASSES_ARRAY) if one in dataset}.items():
+            dataset[name].data = dask.array.from_array(open_array(path, name), chunks=sizes, name=False)  # type: ignore[no-untyped-call]
     return dataset.isel(time=[slot.slot for slot in info.active])

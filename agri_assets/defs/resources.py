@@ -20,5 +20,4 @@ class Store(dg.ConfigurableResource):
 
     def paths(self, name: str) -> CollectionPaths:
         """Every path of a collection."""
-        root = Path(self.data_root).absolute() if self.data_root else data_root()
-        return CollectionPaths(root, name)
+        return CollectionPaths(data_root({"AGRI_DATA_ROOT": self.data_root}) if self.data_root else data_root(), name)

@@ -85,7 +85,7 @@ def test_a_bucket_that_is_not_there_is_one_line(object_storage):
 
 
 def test_a_server_that_never_answers_is_one_line(object_storage, monkeypatch):
-    object_storage.each = 1
+    object_storage.busy.value = 1
     monkeypatch.setattr("agri_assets.buckets.RETRIES", 1)
     with pytest.raises(StoreError, match=r"^s3://bucket/some/root: .*check AWS_ENDPOINT_URL") as caught:
         ROOT.read_bytes()
@@ -108,7 +108,7 @@ def test_a_file_that_fails_leaves_what_was_there(object_storage):
 
 def test_a_folder_is_replaced_whole_and_its_commit_object_comes_last(object_storage):
     for names in (("a/x", "a/old", "zarr.json"), ("a/x", "a/new", "zarr.json")):
-        object_storage.requests.clear()
+        object_storage.forget()
         with staged(ROOT / "f.zarr") as staging:
             for name in names:
                 (staging / name).parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +236,7 @@ def test_a_lease_lives_longer_than_its_expiry(object_storage, quick):
 
 
 def test_a_busy_server_changes_nothing(object_storage, quick):
-    object_storage.each = 5
+    object_storage.busy.value = 5
     with locked(ROOT / "cube", "it"):
         for number in range(20):
             write_bytes(ROOT / f"{number:02d}", b"x" * number)
