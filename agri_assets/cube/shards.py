@@ -17,7 +17,7 @@ from agri_assets.cube.pipeline import bulk_array
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
 from agri_assets.objects import ObjectPath
-from agri_assets.store.commit import flush
+from agri_assets.store.commit import flush, publish
 from agri_assets.store.fingerprint import file_digest
 
 
@@ -79,7 +79,7 @@ class ShardWriter:
             array=self.name, y=y, x=x, state="data", digest=digest, sha256=file_digest(file), size=file.stat().st_size
         )
         if isinstance(path, ObjectPath):
-            path.put_file(file)
+            publish(file, path)
             file.unlink()
         return record
 

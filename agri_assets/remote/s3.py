@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from agri_assets.buckets import ENDPOINT_VARIABLES
 from agri_assets.errors import RemoteError
 from agri_assets.remote.answer import Part, refused, unreachable
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 T = TypeVar("T")
-
-ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 class S3:

@@ -62,11 +62,21 @@ def _staged_here(target: ObjectPath) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="agri-staging-") as folder:
         staging = Path(folder) / target.name
         yield staging
-        require_leases(target)
         if staging.is_dir():
+            require_leases(target)
             target.put_folder(staging)
         else:
-            target.put_file(staging)
+            publish(staging, target)
+
+
+def publish(file: Path, target: ObjectPath) -> None:
+    """Put a file of this machine into object storage.
+
+    Raises:
+        StoreError: It cannot be put, or this process has lost a lock.
+    """
+    require_leases(target)
+    target.put_file(file)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
