@@ -1,5 +1,6 @@
 """The whole path with its data root in object storage: the same as on disk, from a server that is often busy."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -26,13 +27,14 @@ from agri_assets.scenes.inventory import take_inventory
 from agri_assets.splits.assignments import read_assignments
 from agri_assets.splits.build import build_splits
 from agri_assets.splits.summary import read_summary
+from agri_assets.store import lease
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import read_outcome
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.run import train_model
 from tests.object_storage import environment, use
 
-TILE, MODEL = "31TCJ", "cnn_vit_hybrid"
+TILE, MODEL, SHARD = "31TCJ", "cnn_vit_hybrid", 512
 ROOT = "s3://bucket/some/root"
 
 COLLECTIONS = f"""
@@ -77,7 +79,7 @@ def twins(object_server, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         use(object_server, patch)
         # several shards, at the far edges narrower ones
-        patch.setattr("agri_assets.cube.schema.SHARD_PIXELS", 512)
+        patch.setattr("agri_assets.cube.schema.SHARD_PIXELS", SHARD)
         found = Twins(
             folder / "collections.yaml",
             collection,
@@ -160,6 +162,49 @@ def test_damage_is_found(twins):
     assert ["is missing" in line for line in verify_cube(twins.remote.cube(TILE))] == [True]
     shard.write_bytes(content)
     assert verify_cube(twins.remote.cube(TILE)) == []
+
+
+def _build_until(collection, paths, replacements):
+    """Build the cube and end, as if killed, before so many replacements of metadata objects."""
+    from agri_assets.cube import commit, schema
+
+    schema.SHARD_PIXELS = SHARD
+    replace, left = commit._replace, iter(range(replacements))
+
+    def ends(path, document):
+        if next(left, None) is None:
+            os._exit(9)
+        replace(path, document)
+
+    commit._replace = ends
+    build_cube(collection, paths, TILE)
+
+
+@pytest.mark.parametrize(
+    ("replacements", "dates"),
+    [pytest.param(0, 0, marks=pytest.mark.soak), (1, 1), pytest.param(14, 2, marks=pytest.mark.soak)],
+)
+def test_a_killed_build_is_completed_to_the_same_data(twins, replacements, dates, monkeypatch):
+    paths = CollectionPaths(locate(f"s3://bucket/killed{replacements}"), "sample")
+    for name in twins.remote.folder.below():
+        if not name.startswith(("cube/", "tiles/", "splits/", "models/", "receipts/tile_cube/")):
+            (paths.folder / name).write_bytes((twins.remote.folder / name).read_bytes())
+    arguments = (twins.collection, paths, replacements)
+    process = multiprocessing.get_context("spawn").Process(target=_build_until, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert (paths.cube(TILE) / "zarr.json").exists() == bool(dates)
+    if dates:
+        theirs = open_reflectance(paths.cube(TILE))
+        assert theirs.shape[0] == dates
+        everything = tuple(slice(0, length) for length in theirs.shape)
+        np.testing.assert_array_equal(theirs[everything], open_reflectance(twins.disk.cube(TILE))[everything])
+    for name, seconds in (("EXPIRY_S", 60.0), ("WATCH_S", 0.5), ("POLL_S", 0.1)):
+        monkeypatch.setattr(lease, name, seconds)
+    outcome = build_cube(twins.collection, paths, TILE)
+    assert outcome.data_version == read_outcome(twins.disk.receipt("tile_cube", TILE)).data_version
+    assert verify_cube(paths.cube(TILE)) == []
 
 
 def test_training_is_resumed_by_another_process_then_reported_and_mapped(twins, object_server, monkeypatch):
