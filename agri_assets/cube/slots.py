@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.looks import write_look
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
@@ -114,6 +115,7 @@ def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) ->
     failure.unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)
     write_samples(cube, longer, number, pixels, clouds)
+    write_look(cube, number, pixels.look)
     write_manifest(manifest_path(cube, number), manifest)
     earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
     committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})
