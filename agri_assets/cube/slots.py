@@ -70,8 +70,15 @@ def wanted_dates(records: Sequence[SceneRecord], info: CubeInfo) -> tuple[Wanted
     )
 
 
-def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
+def settle(
+    info: CubeInfo, wanted: Sequence[Wanted], damaged: frozenset[int] = frozenset()
+) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
     """Compare what is there with what is wanted.
+
+    Args:
+        info: The cube.
+        wanted: The dates that should be in it.
+        damaged: Slots that hold what is wanted no more.
 
     Returns:
         The cube with returning dates active again and vanished ones inactive, the dates that must be built, and the
@@ -82,7 +89,7 @@ def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wa
     holds: dict[str | None, int] = {
         slot.date: slot.slot
         for slot in info.slots
-        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint
+        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint and slot.slot not in damaged
     }
     slots = tuple(slot.model_copy(update={"active": _counts(slot, by_date, holds)}) for slot in info.slots)
     missing = tuple(item for item in wanted if item.date not in holds)
