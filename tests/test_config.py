@@ -194,6 +194,6 @@ def test_an_unset_variable_with_an_empty_default_says_nothing(tmp_path):
 
 
 def test_the_kind_of_a_source_may_be_a_variable(tmp_path):
-    text = f"collections:\n  fields:{BODY.replace('kind: safe', 'kind: ${KIND:-archive}')}"
-    assert _load(tmp_path, text).outline("fields").archive
-    assert not _load(tmp_path, text, KIND="safe").outline("fields").archive
+    body = BODY.replace("kind: safe", 'kind: "${KIND:-archive}"')
+    assert _load(tmp_path, f"collections:\n  fields:{body}").outline("fields").archive
+    assert not _load(tmp_path, f"collections:\n  fields:{body}", KIND="safe").outline("fields").archive
