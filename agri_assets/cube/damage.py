@@ -24,24 +24,32 @@ def record_damage(cube: Path, damaged: Mapping[int, Slot]) -> None:
 
 
 def damaged_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
-    """Active slots that were found damaged, or whose files are not all there in their full size; reads no pixels."""
+    """Active slots that must be built again: found damaged, or without manifest, figures or files; reads no pixels."""
     known = read_json(damage_path(cube)) if damage_path(cube).exists() else {}
+    recorded = {slot.slot for slot in info.active if known.get(str(slot.slot)) == slot.digest}
+    bare = {slot.slot for slot in info.active if _files(cube, info, slot) is None}
+    return frozenset(recorded | bare | lost_slots(cube, info))
+
+
+def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
+    """Active slots of which a file is missing or cut short, by their manifests: Zarr would read zeros."""
     return frozenset(
-        slot.slot for slot in info.active if known.get(str(slot.slot)) == slot.digest or not _is_there(cube, info, slot)
+        slot.slot
+        for slot in info.active
+        if not all(file.exists() and file.stat().st_size == size for file, size in _files(cube, info, slot) or ())
     )
 
 
-def _is_there(cube: Path, info: CubeInfo, slot: Slot) -> bool:
-    """Whether every file of a slot is there, by its manifest."""
+def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[Path, int]] | None:
+    """A slot's stored files and their sizes; None where its manifest or its figures are not its own or not there."""
     try:
         manifest = read_manifest(manifest_path(cube, slot.slot))
     except (CubeError, StoreError):
-        return False
+        return None
     if manifest.digest != slot.digest or not samples_path(cube, slot.slot).exists():
-        return False
-    files = [
+        return None
+    return [
         (shard_file(cube, info, shard.array, slot.slot, shard.y, shard.x), shard.size)
         for shard in manifest.shards
         if shard.state == "data"
     ]
-    return all(file.exists() and file.stat().st_size == size for file, size in files)
