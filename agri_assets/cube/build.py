@@ -27,7 +27,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raised when the same cube would get another index."""
 
 

@@ -84,7 +84,7 @@ def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[i
     return block
 
 
-def open_cube(path: Path) -> "xr.Dataset":
+def open_cube(path: Path | str) -> "xr.Dataset":
     """The cube as a lazy dataset: shard-sized Dask chunks, dates in order, inactive slots left out.
 
     Raises:
@@ -93,6 +93,7 @@ def open_cube(path: Path) -> "xr.Dataset":
     # here and not above: loaders' workers import this module and need no xarray
     import xarray as xr
 
+    path = Path(path)
     info = cube_info(path)
     chunks = {"time": 1, "band": -1, "y": info.shard_size, "x": info.shard_size}
     dataset: xr.Dataset = xr.open_zarr(path, chunks=chunks, consolidated=True)
