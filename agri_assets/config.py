@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,8 +60,6 @@ class Collection(Settings):
             )
         if len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands name one band twice: {', '.join(self.bands)}")
-        for model in self.models:
-            self.recipe_for(model)
         return self
 
     @property
@@ -106,17 +104,23 @@ class CollectionsFile:
     def outline(self, name: str) -> Outline:
         """What the asset graph must know of a collection, without asking for any variable."""
         raw = self._node(name).value
-        source, models = raw.get("source") or {}, raw.get("models", MODEL_NAMES)
+        models = raw.get("models", MODEL_NAMES) if isinstance(raw, dict) else ()
         return Outline(
-            archive=source.get("kind") == "archive",
-            models=tuple(model for model in MODEL_NAMES if model in (models or ())),
-            scenes_from=self._address(source.get("path")),
-            labels_from=self._address((raw.get("labels") or {}).get("path")),
+            archive=self._text(raw, "source", "kind") == "archive",
+            models=tuple(model for model in MODEL_NAMES if isinstance(models, Iterable) and model in models),
+            scenes_from=self._address(raw, "source"),
+            labels_from=self._address(raw, "labels"),
         )
 
-    def _address(self, path: object) -> str | None:
-        expanded = expand_text(path, self.environment) if isinstance(path, str) else None
-        return expanded if expanded and is_address(expanded) else None
+    def _text(self, raw: object, section: str, key: str) -> str | None:
+        """A text of a section with its variables replaced; None where there is none: what is wrong is said later."""
+        part = raw.get(section) if isinstance(raw, dict) else None
+        text = part.get(key) if isinstance(part, dict) else None
+        return expand_text(text, self.environment) if isinstance(text, str) else None
+
+    def _address(self, raw: object, section: str) -> str | None:
+        path = self._text(raw, section, "path")
+        return path if path and is_address(path) else None
 
     def collection(self, name: str) -> Collection:
         """Expand, validate and return one collection.
@@ -127,9 +131,15 @@ class CollectionsFile:
         node = self._node(name)
         values = expand(node, self.environment, self.file.path)
         try:
-            return Collection.model_validate(self._absolute({"name": name, **values}))
+            found = Collection.model_validate(self._absolute({"name": name, **values}))
         except ValidationError as error:
             raise ConfigError(self.file.explain(node, error)) from None
+        for model in found.models:
+            try:
+                found.recipe_for(model)
+            except ValidationError as error:
+                raise ConfigError(self.file.explain(node, error, within=("models", model))) from None
+        return found
 
     def _node(self, name: str) -> Node:
         try:

@@ -14,6 +14,17 @@ from agri_assets.errors import ConfigError
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 """`${VAR}` or `${VAR:-default}`."""
 
+EXPECTED = {
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+    "model_attributes_type": "expected a mapping of keys to values",
+    "path_type": "expected a path",
+    "string_type": "expected text",
+}
+"""What was expected, by pydantic's type of error, where its own words speak of Python."""
+
 Location = tuple[str | int, ...]
 
 
@@ -61,21 +72,39 @@ class ConfigFile:
             raise ConfigError(f"{path}:1: declares no collections; expected a mapping under `collections`")
         return cls(path, found)
 
-    def explain(self, node: Node, error: ValidationError) -> str:
-        """The first problem of a validation error as one line with file, line and what was expected."""
+    def explain(self, node: Node, error: ValidationError, within: Location = ()) -> str:
+        """The first problem of a validation error as one line with file, line and what was expected.
+
+        Args:
+            node: The collection.
+            error: What pydantic found.
+            within: Where in the collection the validated values stand.
+        """
         first = error.errors(include_url=False)[0]
-        # pydantic adds the tag of a discriminated union to the location; the file has no such key
         named = first["type"] in ("extra_forbidden", "missing")
-        location = tuple(part for part in first["loc"] if _stands_in(part, first["loc"], node, named))
+        # pydantic adds the tag of a discriminated union to the location; the file has no such key
+        inner = tuple(part for part in first["loc"] if _stands_in(part, first["loc"], node, named))
+        location = (*within, *inner)
         where = ".".join(str(part) for part in location) or "collection"
-        if first["type"] == "extra_forbidden":
-            problem = f"unknown key {where!r}; remove it or check its spelling"
-        else:
-            value = first.get("input")
-            says_it = first["type"] == "value_error"
-            shown = f", got {value!r}" if isinstance(value, str | int | float | bool) and not says_it else ""
-            problem = f"{where}: {first['msg'].removeprefix('Value error, ')}{shown}"
-        return f"{self.path}:{node.line_of(location)}: {problem}"
+        return f"{self.path}:{node.line_of(location)}: {_problem(where, dict(first))}"
+
+
+def _problem(where: str, first: dict[str, Any]) -> str:
+    """What is wrong about a value, in words of this file rather than of Python."""
+    kind, value, context = first["type"], first.get("input"), first.get("ctx") or {}
+    if kind == "extra_forbidden":
+        return f"unknown key {where!r}; remove it or check its spelling"
+    if kind == "missing":
+        return f"{where}: is missing"
+    if kind == "union_tag_not_found":
+        return f"{where}: needs a key `kind` that says which kind it is"
+    if kind == "union_tag_invalid":
+        return (
+            f"{where}: kind {context.get('tag')!r} is none of {str(context.get('expected_tags')).replace(chr(39), '')}"
+        )
+    shown = f", got {value!r}" if isinstance(value, str | int | float | bool) and kind != "value_error" else ""
+    words = EXPECTED.get(kind) or first["msg"].removeprefix("Value error, ")
+    return f"{where}: {words}{shown}"
 
 
 def expand_text(text: str, environment: Mapping[str, str]) -> str | None:
@@ -89,6 +118,8 @@ def expand_text(text: str, environment: Mapping[str, str]) -> str | None:
 
 def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, Any]:
     """Replace `${VAR}` and `${VAR:-default}` in every string below `node`.
+
+    A key whose whole value is a variable that turns out empty counts as not said.
 
     Raises:
         ConfigError: A variable without a default is unset or empty.
@@ -109,7 +140,8 @@ def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, 
         if isinstance(value, str):
             return replace(value, location)
         if isinstance(value, dict):
-            return {key: walk(item, (*location, key)) for key, item in value.items()}
+            walked = {key: walk(item, (*location, key)) for key, item in value.items()}
+            return {key: item for key, item in walked.items() if item != "" or not _is_variable(value[key])}
         if isinstance(value, list):
             return [walk(item, (*location, index)) for index, item in enumerate(value)]
         return value
@@ -118,6 +150,10 @@ def expand(node: Node, environment: Mapping[str, str], path: Path) -> dict[str, 
     if not isinstance(result, dict):
         raise ConfigError(f"{path}:{node.line}: expected a mapping of settings, got {result!r}")
     return result
+
+
+def _is_variable(value: object) -> bool:
+    return isinstance(value, str) and VARIABLE.fullmatch(value.strip()) is not None
 
 
 def _compose(path: Path) -> yaml.Node | None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PosixPath
@@ -150,11 +150,15 @@ class ObjectPath(PosixPath):
 
     def below(self) -> tuple[str, ...]:
         """Names of all objects below it, counted from it."""
+        return tuple(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of all objects below it, by their names counted from it."""
         import obstore
 
         start = f"{self.key}/"
         pages = ask(self, lambda: list(obstore.list(self.bucket, start)))
-        return tuple(meta["path"].removeprefix(start) for page in pages for meta in page)
+        return {meta["path"].removeprefix(start): meta["size"] for page in pages for meta in page}
 
     def delete_below(self, names: tuple[str, ...]) -> None:
         """Delete objects by their names counted from it."""
@@ -192,6 +196,14 @@ def file_of(path: Path) -> Path | io.BytesIO:
         FileNotFoundError: There is no such object.
     """
     return io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path
+
+
+def size_of(folder: Path) -> Callable[[Path], int | None]:
+    """Tells the bytes of any file below a folder, None where there is none; object storage is asked once for all."""
+    if isinstance(folder, ObjectPath):
+        sizes: dict[Path, int] = {folder / name: size for name, size in folder.sizes().items()}
+        return lambda file: sizes.get(file)
+    return lambda file: file.stat().st_size if file.exists() else None
 
 
 @contextmanager

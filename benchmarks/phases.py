@@ -38,12 +38,15 @@ def measure(module: str, *arguments: str) -> Phase:
         [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment
     )
     peak = _Peak(process.pid)
-    output, _ = process.communicate()
+    try:
+        output, _ = process.communicate()
+    finally:
+        highest = peak.stop()
     if process.returncode:
         raise SystemExit(f"{module} {' '.join(arguments)} failed with exit code {process.returncode}")
     result = json.loads(output.strip().splitlines()[-1])
     busy = result["cpu_s"] / result["wall_s"] / (os.cpu_count() or 1)
-    return Phase(result["wall_s"], busy, peak.stop() / 1e9, result)
+    return Phase(result["wall_s"], busy, highest / 1e9, result)
 
 
 class Clock:

@@ -67,8 +67,8 @@ def test_an_unset_variable_breaks_only_its_own_collection(tmp_path):
     [
         ("    bands: *common", "    bands: *common\n    bandz: [B02]", ":9: unknown key 'bandz'"),
         ("      path: inbox", "      path: inbox\n      pathh: x", ":8: unknown key 'source.pathh'"),
-        ("path: inbox", "tiles: [33TWL]", "source.path: Field required"),
-        ("kind: safe", "kind: magic", ":5: source: Input tag 'magic'"),
+        ("path: inbox", "tiles: [33TWL]", "source.path: is missing"),
+        ("kind: safe", "kind: magic", ":5: source: kind 'magic' is none of sample, safe"),
         ("bands: *common", "bands: [B02, B02]", "name one band twice"),
         ("bands: *common", "bands: []", ":8: bands: "),
         (
@@ -156,3 +156,46 @@ def test_a_key_given_twice_is_named_with_both_lines(tmp_path):
     text = GOOD.replace("    bands: *common\n", "    bands: *common\n    tile_size: 32\n    tile_size: 64\n")
     with pytest.raises(ConfigError, match=r"collections\.yaml:10: key 'tile_size' stands twice, first on line 9"):
         _load(tmp_path, text)
+
+
+BODY = """
+    source: {kind: safe, path: inbox}
+    bands: [B02]
+    labels: {kind: worldcover, path: cover}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (BODY.replace("{kind: safe, path: inbox}", "inbox"), ":3: source: expected a mapping"),
+        (BODY.replace("{kind: worldcover, path: cover}", "worldcover"), ":5: labels: expected a mapping"),
+        ("\n", ":2: expected a mapping of settings"),
+        (" [1]\n", ":2: expected a mapping of settings"),
+        (BODY + "    models: 5\n", ":6: models: expected a mapping"),
+        (BODY + "    models:\n      resnet50:\n        epochs: many\n", ":8: models.resnet50.epochs: Input should"),
+        (BODY + "    models: {resnet50: {epoch: 3}}\n", ":6: unknown key 'models.resnet50.epoch'"),
+        (BODY.replace("kind: safe, ", ""), ":3: source: needs a key `kind`"),
+        (BODY.replace("[B02]", "B02"), ":4: bands: expected a list, got 'B02'"),
+        (BODY.replace("path: inbox", 'path: "https://h/x"'), ":3: source.path: 'https://h/x' is an address"),
+    ],
+)
+def test_a_malformed_collection_is_named_and_breaks_no_other(tmp_path, body, expected):
+    text = f"collections:\n  bad:{body}  good:{BODY}"
+    file = _load(tmp_path, text)
+    assert [file.outline(name).archive for name in file.names] == [False, False]
+    assert file.collection("good").name == "good"
+    assert expected in _refused(tmp_path, text, "bad")
+
+
+def test_an_unset_variable_with_an_empty_default_says_nothing(tmp_path):
+    text = f"collections:\n  fields:{BODY}    tile_size: ${{SIZE:-}}\n    resampling: '${{HOW:-}}'\n"
+    fields = _load(tmp_path, text).collection("fields")
+    assert (fields.tile_size, fields.resampling) == (64, "nearest")
+    assert _load(tmp_path, text, SIZE="128").collection("fields").tile_size == 128
+
+
+def test_the_kind_of_a_source_may_be_a_variable(tmp_path):
+    body = BODY.replace("kind: safe", 'kind: "${KIND:-archive}"')
+    assert _load(tmp_path, f"collections:\n  fields:{body}").outline("fields").archive
+    assert not _load(tmp_path, f"collections:\n  fields:{body}", KIND="safe").outline("fields").archive

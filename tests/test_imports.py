@@ -10,11 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
 LAYERS = [
-    "errors", "progress", "buckets", "objects", "settings", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
+    "errors", "progress", "buckets", "objects",
+    "settings", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
     "splits", "loading", "models", "training", "evaluation", "maps", "cli", "defs", "definitions",
 ]  # fmt: skip
 LEAVES = {f"agri_assets.{name}" for name in ("settings", "scenes.settings", "labels.settings", "splits.settings")} | {
     "agri_assets.training.recipe", "agri_assets.evaluation.settings", "agri_assets.maps.settings",
+    "agri_assets.labels.worldcover",
 }  # fmt: skip
 """What each package declares for `config.py`: importable from everywhere, importing nothing but each other."""
 

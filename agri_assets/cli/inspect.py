@@ -44,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
     # every command's module is imported to build the parser; the readers bring GDAL
     from agri_assets.scenes.read import inspect_product
 
+    if is_remote(args.product):
+        from agri_assets.remote.client import client
+
+        client().hurry()
     record = inspect_product(args.product)
     if args.json:
         values = record.model_dump(mode="json")

@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
         problems += len(found)
         print(*found, sep="\n") if found else print(f"{cube}: whole")
     if problems:
-        raise CubeError(f"{problems} problem(s) found; delete the cubes named above and materialise tile_cube again")
+        raise CubeError(f"{problems} problem(s) found; materialise tile_cube: it builds what is damaged anew")
     return 0

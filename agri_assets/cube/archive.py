@@ -26,7 +26,7 @@ from agri_assets.store.fingerprint import file_digest, file_stamp, fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raised when the same archive would make another index."""
 
 PIXELS_VERSION = "2"

@@ -1,6 +1,7 @@
 """The images of a labelled archive: found in a directory or read in place from a zip."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a directory or zip of `class/name.{jpg,png,tif}`.
 
     Raises:
-        ArchiveError: It is missing, no zip, without images, or a class folder is empty.
+        ArchiveError: It is missing, no zip, without images, holds one twice, or a class folder is empty.
     """
     if path.is_dir():
         members = [item.relative_to(path).as_posix() + ("/" if item.is_dir() else "") for item in path.rglob("*")]
@@ -77,9 +78,10 @@ def find_images(path: Path, members: list[str]) -> tuple[ArchiveImage, ...]:
     folders is no sample.
 
     Raises:
-        ArchiveError: There is none, or a class folder is empty.
+        ArchiveError: There is none, one is there twice, or a class folder is empty.
     """
     paths = [(PurePosixPath(member), member.endswith("/")) for member in sorted(members)]
+    as_packed = {PurePosixPath(member): member for member in members}
     seen = [(item, folder) for item, folder in paths if not _hidden(item)]
     files = [item for item, folder in seen if not folder and item.suffix.lower() in IMAGE_SUFFIXES]
     parents = {item.parent for item in files}
@@ -87,11 +89,13 @@ def find_images(path: Path, members: list[str]) -> tuple[ArchiveImage, ...]:
     classes = parents - holding - {PurePosixPath(".")}
     if not classes:
         raise ArchiveError(f"{path}: holds no class/name.jpg (or png, tif); check that it is the right archive")
+    if twice := next((str(item) for item, count in Counter(files).items() if count > 1), None):
+        raise ArchiveError(f"{path}: holds {twice} more than once; remove all but one and pack it again")
     folders = {item for item, folder in seen if folder} | {item.parent for item, folder in seen if not folder}
     _refuse_empty(path, folders, classes, holding)
     top = _common(classes)
     return tuple(
-        ArchiveImage(str(item), str(item.relative_to(top)), item.parent.name)
+        ArchiveImage(as_packed[item], str(item.relative_to(top)), item.parent.name)
         for item in files
         if item.parent in classes
     )

@@ -25,6 +25,12 @@ METRES_PER_DEGREE = 111_320.0
 POLAR = 84.0
 """Beyond this latitude UTM zones end (in the south at 80, where there is no Sentinel-2 land acquisition either)."""
 
+FINEST_M = 0.1
+"""Least pixel edge on the ground; what is finer is no picture from above, and a grid of no size lies beside all."""
+
+WIDEST_M = 200_000.0
+"""Longest diagonal of an image; a whole Sentinel-2 tile of 109.8 km has 155 km."""
+
 WHOLE_SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
 """Corners of a pixel grid as shares of its width and height, closed."""
 
@@ -45,11 +51,13 @@ class Outlines:
         shape: Outlines, EPSG:4326, cut at the antimeridian; None where nothing is known.
         lon: Longitude of the centres; NaN where nothing is known.
         lat: Latitude of the centres.
+        span: Longest diagonals in metres.
     """
 
     shape: npt.NDArray[np.object_]
     lon: Floats
     lat: Floats
+    span: Floats
 
 
 def named_places(facts: Sequence[Point | Cut | None], tile_size: int) -> list[Place | None]:
@@ -86,10 +94,13 @@ def outlines(places: Sequence[Place | None], names: Sequence[str], tile_size: in
         names: Their names, for messages.
         tile_size: Their edge in pixels.
 
+    Returns:
+        What is known: nothing of a pixel grid too small (`FINEST_M`) or too wide (`WIDEST_M`) to be an image's.
+
     Raises:
         ArchiveError: A CRS cannot be read, or puts an image nowhere on Earth.
     """
-    shapes, lon, lat = np.full(len(places), None, dtype=object), *np.full((2, len(places)), np.nan)
+    shapes, lon, lat, span = np.full(len(places), None, dtype=object), *np.full((3, len(places)), np.nan)
     crs = np.array([place.crs if place else "" for place in places], dtype=object)
     for one in sorted(set(crs) - {""}):
         rows = np.flatnonzero(crs == one)
@@ -102,9 +113,12 @@ def outlines(places: Sequence[Place | None], names: Sequence[str], tile_size: in
             raise ArchiveError(
                 f"{names[rows[nowhere[0]]]}: its CRS and transform put it nowhere on Earth; correct them"
             )
+        pixel, diagonal = _size(degrees[:, :4], tile_size)
+        sound = (pixel >= FINEST_M) & (diagonal <= WIDEST_M)
+        rows, degrees = rows[sound], degrees[sound]
         shapes[rows] = [_outline(ring) for ring in degrees[:, :5]]
-        lon[rows], lat[rows] = degrees[:, 5, 0], degrees[:, 5, 1]
-    return Outlines(shapes, lon, lat)
+        lon[rows], lat[rows], span[rows] = degrees[:, 5, 0], degrees[:, 5, 1], diagonal[sound]
+    return Outlines(shapes, lon, lat, span)
 
 
 def apart(one: Outlines, other: Outlines) -> Floats:
@@ -136,6 +150,21 @@ def _degrees(crs: str, x: Floats, y: Floats, name: str) -> Floats:
 
 def _on_earth(degrees: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(np.isfinite(degrees).all(axis=(1, 2)) & (np.abs(degrees[..., 1]) <= 90).all(axis=1))
+
+
+def _size(corners: Floats, tile_size: int) -> tuple[Floats, Floats]:
+    """Lesser pixel edge and longest diagonal in metres, of images by longitude and latitude of their corners."""
+    lon, lat = np.radians(corners[..., 0]), np.radians(corners[..., 1])
+    # chords of a sphere will do: half a percent decides nothing here
+    earth = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+    earth *= METRES_PER_DEGREE * 180 / math.pi
+    across, down = earth[:, 1] - earth[:, 0], earth[:, 3] - earth[:, 0]
+    edge = np.maximum(np.linalg.norm(across, axis=1), np.linalg.norm(down, axis=1))
+    area = np.linalg.norm(np.cross(across, down), axis=1)
+    # the height over the longest edge is what a skewed grid has of width
+    height = np.divide(area, edge, out=np.zeros_like(edge), where=edge > 0)
+    diagonal = np.linalg.norm(earth[:, [2, 3]] - earth[:, [0, 1]], axis=2).max(axis=1)
+    return height / tile_size, diagonal
 
 
 def _outline(ring: Floats) -> shapely.Geometry:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from agri_assets.cube.archive_files import ArchiveImage
-from agri_assets.cube.archive_ground import Outlines, Place, apart, named_places, outlines
+from agri_assets.cube.archive_ground import FINEST_M, WIDEST_M, Outlines, Place, apart, named_places, outlines
 from agri_assets.cube.archive_lists import assign_lists, list_files
 from agri_assets.cube.archive_names import NameFacts, read_names
 from agri_assets.cube.index import arrange
@@ -20,7 +20,7 @@ from agri_assets.errors import ArchiveError
 from agri_assets.labels.settings import ClassLabels
 from agri_assets.scenes.grid import tile_id
 from agri_assets.scenes.settings import ArchiveSource
-from agri_assets.splits.settings import Role
+from agri_assets.splits.settings import ODD, Role
 from agri_assets.store.layout import ARCHIVE_TILE
 
 CONTENT = "content"
@@ -65,8 +65,8 @@ def archive_index(
     roles = listed_roles([_image(name) for name in names], source, labels)
     facts = read_names(names, source, tile_size)
     told = [fact or NameFacts() for fact in facts]
-    in_file = outlines(file_places(samples), names, tile_size)
-    by_name = outlines(named_places([fact.place for fact in told], tile_size), names, tile_size)
+    from_files, from_names = file_places(samples), named_places([fact.place for fact in told], tile_size)
+    in_file, by_name = outlines(from_files, names, tile_size), outlines(from_names, names, tile_size)
     ground = _first_known(in_file, by_name)
     label = samples["class_name"].isin(labels.agricultural).astype("int8")
     frame = samples.assign(
@@ -89,6 +89,9 @@ def archive_index(
     )
     warnings = (
         *_unmatched(names, facts, source),
+        *_without_size(names, from_files, in_file, "files"),
+        *_without_size(names, from_names, by_name, "names"),
+        *_odd(names, ground),
         *_contradicted(names, in_file, by_name, tile_size),
         *_opposed(names, samples[CONTENT], label),
     )
@@ -127,6 +130,7 @@ def _first_known(one: Outlines, other: Outlines) -> Outlines:
         np.where(known, one.shape, other.shape),
         np.where(known, one.lon, other.lon),
         np.where(known, one.lat, other.lat),
+        np.where(known, one.span, other.span),
     )
 
 
@@ -149,6 +153,36 @@ def _unmatched(names: Sequence[str], facts: Sequence[NameFacts | None], source: 
     return (
         f"source.pattern does not match {len(missed)} of {len(names)} images, the first {min(missed)}: nothing is "
         "known of them by name",
+    )
+
+
+def _without_size(
+    names: Sequence[str], places: Sequence[Place | None], found: Outlines, source: str
+) -> tuple[str, ...]:
+    """Images whose place would have no size, or more than an image can have."""
+    lost = [
+        name for name, place, lon in zip(names, places, found.lon, strict=True) if place is not None and np.isnan(lon)
+    ]
+    if not lost:
+        return ()
+    return (
+        f"{len(lost)} images have pixels under {FINEST_M} m or span over {WIDEST_M / 1000:.0f} km by their {source}, "
+        f"the first {min(lost)}: where these {source} say they lie is ignored; correct them",
+    )
+
+
+def _odd(names: Sequence[str], ground: Outlines) -> tuple[str, ...]:
+    """Images that cover far wider ground than most, by a pixel size or the digits of a name."""
+    known = ground.span[~np.isnan(ground.span)]
+    middle = float(np.median(known)) if len(known) else 0.0
+    odd = sorted((name, span) for name, span in zip(names, ground.span.tolist(), strict=True) if span > ODD * middle)
+    if not odd:
+        return ()
+    first, metres = odd[0]
+    return (
+        f"{len(odd)} of {len(known)} images cover far wider ground than most, the first {first} with a diagonal of "
+        f"{metres:.0f} m (most {middle:.0f} m): near another split they give way; check their pixel size or the digits "
+        "of their names",
     )
 
 

@@ -1,7 +1,8 @@
 """What the names of an archive's images tell of them, by the pattern of the collection."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,10 +17,13 @@ DAY = re.compile(r"(\d{4})(?:(\d\d)(\d\d)|-(\d\d)-(\d\d))(?:[T_ ][\d:.]+Z?)?")
 RESOLUTION_M = 10.0
 """Pixel edge of tiles whose names tell where they lie: that of Sentinel-2's finest bands."""
 
+CHANCE = 5, 2
+"""So many angles, and so many times as many as expected, may have lost zeros by chance."""
+
 
 @dataclass(frozen=True)
 class Point:
-    """The centre of an image, in degrees; `step` is the unit of its last digit, by which it may be wrong."""
+    """The centre of an image, in degrees; `step` is the unit of the last digit known, by which it may be wrong."""
 
     lon: float
     lat: float
@@ -63,15 +67,20 @@ def read_names(names: Sequence[str], source: ArchiveSource, tile_size: int) -> l
     """
     if source.pattern is None:
         return [None] * len(names)
-    pattern, grids = re.compile(source.pattern), _Grids({})
+    pattern = re.compile(source.pattern)
+    # an empty group tells nothing
+    found = [
+        {key: text for key, text in match.groupdict().items() if text} if match else {}
+        for match in map(pattern.search, names)
+    ]
+    reader = _Reader({}, tile_size, _Digits.of(found))
     facts: list[NameFacts | None] = []
-    for name in names:
-        found = pattern.search(name)
+    for name, texts in zip(names, found, strict=True):
         try:
-            facts.append(_facts(found.groupdict(), grids, tile_size) if found else None)
+            facts.append(reader.facts(texts) if texts else None)
         except ValueError as error:
             raise ArchiveError(f"{source.path}: {name}: {error}; correct source.pattern or the name") from None
-    if not any(facts):
+    if not any(found):
         raise ArchiveError(
             f"{source.path}: source.pattern {source.pattern!r} matches none of {len(names)} images, the first "
             f"{names[0]}; correct it or leave it out"
@@ -80,54 +89,90 @@ def read_names(names: Sequence[str], source: ArchiveSource, tile_size: int) -> l
 
 
 @dataclass(frozen=True)
-class _Grids:
-    """Nominal grids by name: an archive names few tiles, many times each."""
+class _Digits:
+    """How many decimals the angles of an archive's names have.
 
-    known: dict[str, TileGrid]
+    Attributes:
+        common: The commonest number of decimals; of two as common, the larger.
+        short: Angles with no more decimals than this are taken at their word; -1 where there are none such.
+    """
 
-    def of(self, tile: str) -> TileGrid:
-        if tile not in self.known:
+    common: int
+    short: int
+
+    @classmethod
+    def of(cls, found: Sequence[Mapping[str, str]]) -> "_Digits":
+        """Those of the texts that were found.
+
+        An angle shorter than the common has lost zeros, as one in ten does, and one in a hundred two. Where far more
+        than that are so short, it is the names that know no better.
+        """
+        angles = [texts[key] for texts in found if {"lon", "lat"} <= texts.keys() for key in ("lon", "lat")]
+        counts = Counter(_decimals(text) for text in angles)
+        common = max(counts, key=lambda decimals: (counts[decimals], decimals), default=0)
+        short = -1
+        for decimals in range(common):
+            lost = len(angles) / 10 ** (common - decimals)
+            if sum(count for held, count in counts.items() if held <= decimals) > CHANCE[0] + CHANCE[1] * lost:
+                short = decimals
+        return cls(common, short)
+
+    def step(self, text: str) -> float:
+        """The unit of the last digit that an angle knows, in degrees."""
+        decimals = _decimals(text)
+        return 10.0 ** -(decimals if decimals <= self.short else self.common)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads what was found; keeps nominal grids by name, for an archive names few tiles, many times each."""
+
+    grids: dict[str, TileGrid]
+    tile_size: int
+    digits: _Digits
+
+    def facts(self, found: Mapping[str, str]) -> NameFacts:
+        number, day = found.get("number"), found.get("date")
+        if number is not None and not number.isdecimal():
+            raise ValueError(f"`number` {number!r} is not a number")
+        return NameFacts(found.get("group"), None if day is None else _day(day), self._place(found))
+
+    def _place(self, found: Mapping[str, str]) -> Point | Cut | None:
+        if {"lon", "lat"} <= found.keys():
+            step = max(self.digits.step(found["lon"]), self.digits.step(found["lat"]))
+            return Point(_degrees("lon", found["lon"], 180), _degrees("lat", found["lat"], 90), step)
+        if {"tile", "row", "col"} <= found.keys():
+            # products write the tile 33TWL as T33TWL; no tile's own name begins with a letter
+            return self._cut(found["tile"].upper().removeprefix("T"), found["row"], found["col"])
+        return None
+
+    def _cut(self, tile: str, row: str, col: str) -> Cut:
+        rows, cols = self._grid(tile).positions(self.tile_size)
+        for name, text, limit in (("row", row, rows), ("col", col, cols)):
+            if not text.isdecimal() or int(text) >= limit:
+                raise ValueError(
+                    f"`{name}` {text!r} is not in tile {tile}, which has {limit} of {self.tile_size} px (from 0)"
+                )
+        return Cut(tile, int(row), int(col))
+
+    def _grid(self, tile: str) -> TileGrid:
+        if tile not in self.grids:
             try:
-                self.known[tile] = nominal_grid(tile, RESOLUTION_M)
+                self.grids[tile] = nominal_grid(tile, RESOLUTION_M)
             except SceneError as error:
                 raise ValueError(f"`tile` {error}") from None
-        return self.known[tile]
+        return self.grids[tile]
 
 
-def _facts(found: dict[str, str | None], grids: _Grids, tile_size: int) -> NameFacts:
-    number = found.get("number")
-    if number is not None and not number.isdecimal():
-        raise ValueError(f"`number` {number!r} is not a number")
-    day = found.get("date")
-    return NameFacts(found.get("group"), None if day is None else _day(day), _place(found, grids, tile_size))
-
-
-def _place(found: dict[str, str | None], grids: _Grids, tile_size: int) -> Point | Cut | None:
-    lon, lat = found.get("lon"), found.get("lat")
-    if lon is not None and lat is not None:
-        east, north = _degrees("lon", lon, 180), _degrees("lat", lat, 90)
-        return Point(east[0], north[0], max(east[1], north[1]))
-    tile, row, col = found.get("tile"), found.get("row"), found.get("col")
-    if tile is not None and row is not None and col is not None:
-        # products write the tile 33TWL as T33TWL; no tile's own name begins with a letter
-        return _cut(tile.upper().removeprefix("T"), row, col, grids, tile_size)
-    return None
-
-
-def _cut(tile: str, row: str, col: str, grids: _Grids, tile_size: int) -> Cut:
-    rows, cols = grids.of(tile).positions(tile_size)
-    for name, text, limit in (("row", row, rows), ("col", col, cols)):
-        if not text.isdecimal() or int(text) >= limit:
-            raise ValueError(f"`{name}` {text!r} is not in tile {tile}, which has {limit} of {tile_size} px (from 0)")
-    return Cut(tile, int(row), int(col))
-
-
-def _degrees(name: str, text: str, limit: int) -> tuple[float, float]:
-    """The angle and the unit of its last digit."""
-    found = NUMBER.fullmatch(text)
-    if not found or abs(float(text)) > limit:
+def _degrees(name: str, text: str, limit: int) -> float:
+    if not NUMBER.fullmatch(text) or abs(float(text)) > limit:
         raise ValueError(f"`{name}` {text!r} is not an angle of -{limit} to {limit} degrees")
-    return float(text), 10.0 ** -len(found["decimals"] or "")
+    return float(text)
+
+
+def _decimals(text: str) -> int:
+    found = NUMBER.fullmatch(text)
+    return len(found["decimals"] or "") if found else 0
 
 
 def _day(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 
 from agri_assets.config import Collection
+from agri_assets.cube.damage import damaged_slots
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.land_index import scene_index
 from agri_assets.cube.land_shares import read_land_shares
@@ -26,7 +27,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raised when the same cube would get another index."""
 
 
@@ -34,8 +35,8 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
     """Append the dates of a tile's inventory that its cube lacks, and write its tile index.
 
     A scene that cannot be read is refused with its reason and the others go on; one that its host did not give is tried
-    again at the next materialisation. Where only land cover or settings of
-    labels, clouds or cells changed, only the index is written.
+    again at the next materialisation. Dates that were found damaged are built again from their scenes. Where only land
+    cover or settings of labels, clouds or cells changed, only the index is written.
 
     Raises:
         CubeError: An upstream output is missing, or not one scene could be read.
@@ -59,7 +60,10 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         with locked(paths.cube(tile), f"the cube of {tile}"):
             return _build(collection, paths, tile, inputs)
 
-    return run_stage(paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}")
+    broken = bool(_damaged(paths.cube(tile)))
+    return run_stage(
+        paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}", again=broken
+    )
 
 
 def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: str) -> Outcome:
@@ -95,7 +99,8 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     if not records:
         raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
     before = _existing(cube, collection) or _empty(collection, paths, tile)
-    info, missing, gone = settle(before, with_mask(wanted_dates(records, before), collection.clouds))
+    wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
+    info, missing, gone = settle(before, wanted_now, _damaged(cube))
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
     ]
@@ -115,6 +120,10 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     if not info.active:
         raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {refused[0]}")
     return _Update(info, tuple(built), tuple(refused), tuple(vanished), settled)
+
+
+def _damaged(cube: Path) -> frozenset[int]:
+    return damaged_slots(cube, cube_info(cube)) if (cube / "zarr.json").exists() else frozenset()
 
 
 def _existing(cube: Path, collection: Collection) -> CubeInfo | None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from dask import threaded
 from dask.base import compute
 
 from agri_assets.errors import CubeError
@@ -41,7 +42,8 @@ def run_graph(tasks: Sequence[Any], what: str) -> tuple[Any, ...]:
     require_sane(len(tasks), what)
     with ThreadPoolExecutor(worker_count()) as pool:
         try:
-            results: tuple[Any, ...] = compute(*tasks, scheduler="threads", pool=pool)  # type: ignore[no-untyped-call]
+            # named by its function: by the name "threads" Dask would first import all of distributed
+            results: tuple[Any, ...] = compute(*tasks, scheduler=threaded.get, pool=pool)  # type: ignore[no-untyped-call]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return results

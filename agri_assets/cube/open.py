@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from agri_assets.cube.pipeline import bulk_array, store_of, use_zarrs
 from agri_assets.cube.schema import ATTRIBUTE, BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
 from agri_assets.errors import CubeError, StoreError
-from agri_assets.objects import ObjectPath
+from agri_assets.objects import ObjectPath, locate
 from agri_assets.store.commit import read_json
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[i
     return block
 
 
-def open_cube(path: Path) -> "xr.Dataset":
+def open_cube(path: Path | str) -> "xr.Dataset":
     """The cube as a lazy dataset: shard-sized Dask chunks, dates in order, inactive slots left out.
 
     Raises:
@@ -94,6 +94,7 @@ def open_cube(path: Path) -> "xr.Dataset":
     # here and not above: loaders' workers import this module and need no xarray
     import xarray as xr
 
+    path = locate(path)
     info = cube_info(path)
     chunks = {"time": 1, "band": -1, "y": info.shard_size, "x": info.shard_size}
     dataset: xr.Dataset = xr.open_zarr(store_of(path, read_only=True), chunks=chunks, consolidated=True)

@@ -21,6 +21,9 @@ from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import staged
 from agri_assets.store.fingerprint import fingerprint
 
+COUNTED = 2
+"""Raised when the same pixels and settings would give other figures: those stored before are counted anew."""
+
 Mask = npt.NDArray[np.bool_]
 Classes = npt.NDArray[np.uint8]
 
@@ -31,7 +34,7 @@ class SceneFigures:
 
     Attributes:
         scene_valid: Share of pixels with data in every band and a class that is one (see `valid_mask`).
-        scene_clear: Share of pixels that are clear by the collection's cloud settings.
+        scene_clear: Share of pixels that are valid, and clear by the collection's cloud settings.
         scl_out_of_range: Pixels whose classification is none.
     """
 
@@ -50,7 +53,7 @@ class _Shares:
 
 def write_samples(cube: Path, info: CubeInfo, slot: int, pixels: SlotPixels, clouds: CloudSettings) -> None:
     """Count valid and clear pixels of a slot's positions while its pixels are in memory, and keep the figures."""
-    _store(cube, slot, _valid(pixels.valid, pixels.classes, info), pixels.classes, info, clouds)
+    _store(cube, slot, valid_mask(pixels.valid, pixels.classes), pixels.classes, info, clouds)
 
 
 def slot_samples(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Mapping[int, pd.DataFrame]:
@@ -70,19 +73,21 @@ def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd
     if not path.exists():
         raise CubeError(f"{path}: the figures of a slot are missing; delete {cube} and materialise tile_cube again")
     figures = pd.read_parquet(file_of(path))
+    # figures of an older version tell positions only
     whole = "scene_valid" in figures
-    if whole and (figures["clouds"] == fingerprint(clouds=clouds)).all():
+    if whole and (figures["clouds"] == _rule(clouds)).all():
         return figures
     classes = read_block(open_array(cube, CLASSES_ARRAY), slot, 0, 0, (info.height, info.width))
-    # figures of an older version tell positions only
-    valid = _stored_valid(figures, info) if whole else _valid(_data(cube, info, slot), classes, info)
-    _store(cube, slot, valid, classes, info, clouds)
+    complete = whole and (figures["scene_valid"] == 1).all()
+    # where every pixel has data, there is no need to look for it again
+    data = np.ones_like(classes, dtype=bool) if complete else _data(cube, info, slot)
+    _store(cube, slot, valid_mask(data, classes), classes, info, clouds)
     return pd.read_parquet(file_of(path))
 
 
-def _stored_valid(figures: pd.DataFrame, info: CubeInfo) -> _Shares:
-    shape = info.height // info.tile_size, info.width // info.tile_size
-    return _Shares(figures["valid_fraction"].to_numpy().reshape(shape), float(figures["scene_valid"].iloc[0]))
+def _rule(clouds: CloudSettings) -> str:
+    """What figures were counted by."""
+    return fingerprint(clouds=clouds, code=COUNTED)
 
 
 def _data(cube: Path, info: CubeInfo, slot: int) -> Mask:
@@ -94,21 +99,18 @@ def _data(cube: Path, info: CubeInfo, slot: int) -> Mask:
     return data
 
 
-def _valid(data: Mask, classes: Classes, info: CubeInfo) -> _Shares:
-    return _shares((valid_mask(data[rows], classes[rows]) for rows in _strips(info)), info)
-
-
-def _clear(classes: Classes, valid: _Shares, info: CubeInfo, clouds: CloudSettings) -> _Shares:
-    """Clear shares; a scene without a classification counts as clear where it is valid."""
+def _clear(classes: Classes, valid: Mask, info: CubeInfo, clouds: CloudSettings) -> _Shares:
+    """Shares of pixels that are valid and clear; a scene without a classification is clear where it is valid."""
     if info.grid is None or not classes.any():
-        return valid
+        return _shares((valid[rows] for rows in _strips(info)), info)
     resolution = info.grid.resolution
     halo = math.ceil(clouds.dilate_m / resolution)
 
     def clear(rows: slice) -> Mask:
         # with the neighbours that grown clouds come from
         first = max(0, rows.start - halo)
-        return clear_mask(classes[first : rows.stop + halo], clouds, resolution)[rows.start - first :][: _length(rows)]
+        seen = clear_mask(classes[first : rows.stop + halo], clouds, resolution)[rows.start - first :]
+        return seen[: _length(rows)] & valid[rows]
 
     return _shares((clear(rows) for rows in _strips(info)), info)
 
@@ -130,8 +132,9 @@ def _shares(strips: Iterable[Mask], info: CubeInfo) -> _Shares:
     return _Shares(np.concatenate(positions), count / (info.height * info.width))
 
 
-def _store(cube: Path, slot: int, valid: _Shares, classes: Classes, info: CubeInfo, clouds: CloudSettings) -> None:
-    clear = _clear(classes, valid, info, clouds)
+def _store(cube: Path, slot: int, usable: Mask, classes: Classes, info: CubeInfo, clouds: CloudSettings) -> None:
+    valid = _shares((usable[rows] for rows in _strips(info)), info)
+    clear = _clear(classes, usable, info, clouds)
     rows, cols = np.indices(valid.positions.shape, dtype=np.int32)
     frame = pd.DataFrame(
         {
@@ -139,7 +142,7 @@ def _store(cube: Path, slot: int, valid: _Shares, classes: Classes, info: CubeIn
             "col": cols.ravel(),
             "valid_fraction": valid.positions.ravel(),
             "clear_fraction": clear.positions.ravel(),
-            "clouds": pd.Categorical([fingerprint(clouds=clouds)] * valid.positions.size),
+            "clouds": pd.Categorical([_rule(clouds)] * valid.positions.size),
             **asdict(SceneFigures(valid.scene, clear.scene, out_of_range(classes))),
         }
     )

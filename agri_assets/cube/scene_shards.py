@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dask.delayed import delayed
 
 from agri_assets.cube.graph import SharedMeter, require_sane, run_graph
+from agri_assets.cube.looks import Thinning
 from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.plan import CLASSES, BandPlan, plan_scene
 from agri_assets.cube.raster import Rasters, read_pixels, to_classes, to_reflectance
@@ -44,12 +45,14 @@ class SlotPixels:
         clipped: Valid pixels that were clipped to 1.
         valid: (height, width) bool, pixels with data in all bands.
         classes: (height, width) uint8, the scene classification.
+        look: (3, height, width) uint16, the quick-look's pixels.
     """
 
     shards: tuple[ShardRecord, ...]
     clipped: int
     valid: npt.NDArray[np.bool_]
     classes: npt.NDArray[np.uint8]
+    look: npt.NDArray[np.uint16]
 
 
 def build_slot(root: Path, info: CubeInfo, slot: int, records: Sequence[SceneRecord]) -> SlotPixels:
@@ -84,6 +87,7 @@ class _Shard:
     clipped: int
     valid: npt.NDArray[np.bool_]
     classes: npt.NDArray[np.uint8]
+    look: npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class _SlotJob:
             valid[y : y + height, x : x + width] = shard.valid
             classes[y : y + height, x : x + width] = shard.classes
         records = tuple(record for shard in shards.values() for record in shard.records)
-        return SlotPixels(records, clipped + sum(shard.clipped for shard in shards.values()), valid, classes)
+        look = Thinning.of(self.info).join((place, shard.look) for place, shard in shards.items())
+        return SlotPixels(records, clipped + sum(shard.clipped for shard in shards.values()), valid, classes, look)
 
     def _build_shard(self, y: int, x: int, whole: Whole) -> _Shard:
         pixels, classes, clipped = self._granule(0, y, x, whole)
@@ -129,7 +134,8 @@ class _SlotJob:
             clipped += more_clipped
         records = (self.pixels.write(y, x, pixels), self.classes.write(y, x, classes))
         self.progress.advance(1, pixels.nbytes + classes.nbytes)
-        return _Shard(records, clipped, np.asarray((pixels > 0).all(axis=0)), classes)
+        look = Thinning.of(self.info).part(pixels, y, x)
+        return _Shard(records, clipped, np.asarray((pixels > 0).all(axis=0)), classes, look)
 
     def _granule(
         self, number: int, y: int, x: int, whole: Whole

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.looks import write_look
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
@@ -69,8 +70,15 @@ def wanted_dates(records: Sequence[SceneRecord], info: CubeInfo) -> tuple[Wanted
     )
 
 
-def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
+def settle(
+    info: CubeInfo, wanted: Sequence[Wanted], damaged: frozenset[int] = frozenset()
+) -> tuple[CubeInfo, tuple[Wanted, ...], tuple[Slot, ...]]:
     """Compare what is there with what is wanted.
+
+    Args:
+        info: The cube.
+        wanted: The dates that should be in it.
+        damaged: Slots that hold what is wanted no more.
 
     Returns:
         The cube with returning dates active again and vanished ones inactive, the dates that must be built, and the
@@ -81,7 +89,7 @@ def settle(info: CubeInfo, wanted: Sequence[Wanted]) -> tuple[CubeInfo, tuple[Wa
     holds: dict[str | None, int] = {
         slot.date: slot.slot
         for slot in info.slots
-        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint
+        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint and slot.slot not in damaged
     }
     slots = tuple(slot.model_copy(update={"active": _counts(slot, by_date, holds)}) for slot in info.slots)
     missing = tuple(item for item in wanted if item.date not in holds)
@@ -114,6 +122,7 @@ def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) ->
     failure.unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)
     write_samples(cube, longer, number, pixels, clouds)
+    write_look(cube, number, pixels.look)
     write_manifest(manifest_path(cube, number), manifest)
     earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
     committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})

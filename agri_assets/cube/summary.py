@@ -3,22 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from agri_assets.cube.land_index import label_counts
+from agri_assets.cube.looks import require_look
 from agri_assets.cube.manifest import manifest_path, read_manifest
-from agri_assets.cube.open import cube_info, open_reflectance, read_block
-from agri_assets.cube.pictures import stretch, true_colour, write_picture
 from agri_assets.cube.samples import scene_figures
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, Table
-
-PICTURE_PIXELS = 384
-"""Longest edge of a quick-look before it is fitted to the size limit."""
 
 CLEAR_ENOUGH = 0.5
 """Mean clear fraction from which a date is shown; below it the clearest date is."""
@@ -52,8 +46,6 @@ def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: 
     cube, info = paths.cube(tile), report.info
     rows = [_row(cube, slot) for slot in info.active]
     latest = _show(info, index)
-    picture = paths.receipt("tile_cube", tile).with_name(f"{tile}-{latest.date}.png")
-    write_picture(picture, stretch(quick_look(cube, latest.slot)))
     megabytes = len(report.built) * info.height * info.width * (2 * len(info.bands) + 1) / 1e6
     return Outcome(
         path=cube,
@@ -73,7 +65,7 @@ def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: 
             "mb_per_s": round(megabytes / report.seconds, 1) if report.built else None,
         },
         tables={"dates": Table(rows=tuple(rows))},
-        pictures={f"{tile} {latest.date}": picture},
+        pictures={f"{tile} {latest.date}": require_look(cube, latest.slot)},
         warnings=(*report.refused, *report.vanished),
         outputs=(cube / "zarr.json", paths.tiles(tile)),
         settled=report.settled,
@@ -87,22 +79,6 @@ def data_version(info: CubeInfo, index: str) -> str:
         coordinates=(info.grid, info.bands, info.tile_size, info.units),
         index=index,
     )
-
-
-def quick_look(cube: Path, slot: int) -> npt.NDArray[np.uint16]:
-    """True colour of one slot, thinned to the size of a picture: (3, height, width), read shard by shard."""
-    info, array = cube_info(cube), open_reflectance(cube)
-    step = max(1, -(-max(info.height, info.width) // PICTURE_PIXELS))
-    colours = list(true_colour(info.bands))
-    look = np.zeros((3, -(-info.height // step), -(-info.width // step)), dtype=np.uint16)
-    for y, x in info.shards:
-        shard = read_block(array, slot, y, x, info.shard_shape(y, x))[colours]
-        # the first row and column of this shard that fall on the picture's own steps
-        down, right = -y % step, -x % step
-        part = shard[:, down::step, right::step]
-        top, left = (y + down) // step, (x + right) // step
-        look[:, top : top + part.shape[1], left : left + part.shape[2]] = part
-    return look
 
 
 def _show(info: CubeInfo, index: pd.DataFrame) -> Slot:

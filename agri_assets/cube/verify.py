@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from agri_assets.cube.damage import record_damage
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
@@ -13,7 +14,9 @@ from agri_assets.store.fingerprint import file_digest
 
 
 def verify_cube(path: Path) -> list[str]:
-    """Compare every stored shard of every slot with its manifest.
+    """Compare every stored shard of every active slot with its manifest.
+
+    What is found is kept, so that materialising tile_cube builds exactly the damaged dates again.
 
     Returns:
         One line per problem; empty if the cube is whole.
@@ -22,8 +25,10 @@ def verify_cube(path: Path) -> list[str]:
         CubeError: There is no cube, or its description cannot be read.
     """
     info = cube_info(path)
-    slots = track(info.slots, f"{path.name}: verifying", len(info.slots), "slots")
-    return [problem for slot in slots for problem in verify_slot(path, info, slot)]
+    slots = track(info.active, f"{path.name}: verifying", len(info.active), "slots")
+    found = {slot: verify_slot(path, info, slot) for slot in slots}
+    record_damage(path, {slot.slot: slot for slot, problems in found.items() if problems})
+    return [problem for problems in found.values() for problem in problems]
 
 
 def verify_slot(path: Path, info: CubeInfo, slot: Slot) -> list[str]:

@@ -26,7 +26,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 INTERNAL_TILE = 512
 """Edge of the output's own blocks, in pixels."""

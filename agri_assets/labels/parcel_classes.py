@@ -45,13 +45,13 @@ class ParcelClasses:
 def read_mapping(path: Path) -> dict[str, str]:
     """The side of each value, from a YAML or JSON mapping, or a CSV file with the columns `value` and `class`.
 
-    Values are compared as text: `0311` stays `0311`, and YAML's `NO` stays `NO`.
+    Values are compared as text without blanks around them: `0311` stays `0311`, and YAML's `NO` stays `NO`.
 
     Raises:
         LabelError: The file is missing, is no such mapping, gives a value twice, or names another class.
     """
     found: dict[str, str] = {}
-    for value, side in _pairs(path):
+    for value, side in ((value.strip(), side.strip()) for value, side in _pairs(path)):
         if side not in SIDES:
             raise LabelError(f"{path}: {value!r} is mapped to {side!r}; expected one of {', '.join(SIDES)}")
         if value in found:
@@ -124,7 +124,7 @@ def _pairs(path: Path) -> list[tuple[str, str]]:
             case ".csv":
                 return _csv_pairs(text)
             case ".json":
-                return [(key, str(value)) for key, value in json.loads(text, object_pairs_hook=_Pairs)]
+                return _json_pairs(text)
             case ".yaml" | ".yml":
                 return _yaml_pairs(text)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, csv.Error, yaml.YAMLError) as error:
@@ -141,11 +141,24 @@ def _csv_pairs(text: str) -> list[tuple[str, str]]:
     rows = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     if not {"value", "class"} <= set(rows.fieldnames or ()):
         raise ValueError("a CSV mapping has the columns `value` and `class`")
-    return [((row["value"] or "").strip(), (row["class"] or "").strip()) for row in rows]
+    return [(row["value"] or "", row["class"] or "") for row in rows]
+
+
+def _json_pairs(text: str) -> list[tuple[str, str]]:
+    pairs = json.loads(text, object_pairs_hook=_Pairs)
+    if not isinstance(pairs, _Pairs):
+        raise ValueError('expected an object such as {"311": "agricultural"}')
+    for value, side in pairs:
+        if not isinstance(side, str):
+            raise ValueError(f"{value!r} is mapped to no text such as {AGRICULTURAL}")
+    return pairs
 
 
 def _yaml_pairs(text: str) -> list[tuple[str, str]]:
     node = yaml.compose(text, Loader=yaml.BaseLoader)
     if not isinstance(node, yaml.MappingNode):
         raise ValueError("expected lines such as `311: agricultural`")
-    return [(str(key.value), str(value.value)) for key, value in node.value]
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+            raise ValueError(f"in line {key.start_mark.line + 1} a value is mapped to no text such as {AGRICULTURAL}")
+    return [(key.value, value.value) for key, value in node.value]

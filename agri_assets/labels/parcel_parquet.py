@@ -20,6 +20,9 @@ from agri_assets.labels.degrees import Bounds
 BATCH_ROWS = 16_384
 """Rows held at once of a file that does not tell where its rows lie."""
 
+EXACT = {"integer_object_nulls": True}
+"""Arrow's option for whole numbers with gaps, which else become floats and lose digits."""
+
 DEFAULT_CRS = "OGC:CRS84"
 """What a file without the key `crs` is in (GeoParquet 1.1, section "crs"); a null there says that it is unknown."""
 
@@ -34,6 +37,7 @@ class ParquetParcels:
         columns: Names of its columns, the geometry aside.
         geometry: Name of the geometry column.
         covered: Whether the file has boxes of its rows, by which most of it need not be read.
+        notes: What people must be told of it.
     """
 
     path: Path
@@ -41,6 +45,7 @@ class ParquetParcels:
     columns: tuple[str, ...]
     geometry: str
     covered: bool
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> "ParquetParcels":
@@ -74,7 +79,7 @@ class ParquetParcels:
         """Only the row groups that meet a box."""
         frames: list[pd.DataFrame] = []
         for box in boxes:
-            frame = pd.DataFrame(gpd.read_parquet(self.path, columns=columns, bbox=box))
+            frame = pd.DataFrame(gpd.read_parquet(self.path, columns=columns, bbox=box, to_pandas_kwargs=EXACT))
             for before in boxes[: len(frames)]:
                 # what lies across the antimeridian is found on both its sides
                 frame = frame[~_meets(np.asarray(frame[self.geometry], dtype=object), [before])]
@@ -89,11 +94,12 @@ class ParquetParcels:
         return [self._matching(batch, boxes) for batch in rows]
 
     def _matching(self, batch: pa.RecordBatch, boxes: Sequence[Bounds]) -> pd.DataFrame:
-        frame = batch.to_pandas()
+        frame = batch.to_pandas(**EXACT)
         geometry = shapely.from_wkb(frame[self.geometry].to_numpy(dtype=object), on_invalid="ignore")
+        # what is no WKB has no box; it stays, to be counted, while a row without geometry lies nowhere
+        broken = shapely.is_missing(geometry) & frame[self.geometry].notna().to_numpy()
         frame[self.geometry] = pd.Series(geometry, dtype=object)
-        # a geometry that is missing or no WKB has no box; it stays, to be counted
-        wanted: pd.DataFrame = frame[_meets(geometry, boxes) | shapely.is_missing(geometry)]
+        wanted: pd.DataFrame = frame[_meets(geometry, boxes) | broken]
         return wanted
 
 

@@ -14,7 +14,7 @@ from agri_assets.scenes.grid import TileGrid
 CHUNK = 8192
 """Parcels made fit at once."""
 
-POLYGON, MULTIPOLYGON = 3, 6
+POLYGON, MULTIPOLYGON, COLLECTION = 3, 6, 7
 """Shapely's numbers of geometry types."""
 
 
@@ -27,7 +27,7 @@ class Shapes:
         parcels: For each polygon the place of its parcel in `values`.
         values: The attribute's value of each parcel.
         repaired: How many parcels were invalid and were repaired.
-        dropped: How many were missing, empty, or no polygons.
+        dropped: How many of those read had no polygon in them.
     """
 
     polygons: Geometries
@@ -79,14 +79,18 @@ def _mended(geometry: Geometries) -> tuple[Geometries, NDArray[np.bool_]]:
     flat = shapely.force_2d(geometry)
     flat[~np.isfinite(shapely.bounds(flat)).all(axis=1)] = None
     invalid = ~shapely.is_missing(flat) & ~shapely.is_valid(flat)
-    flat[invalid] = [_polygons_of(whole) for whole in shapely.make_valid(flat[invalid])]
+    flat[invalid] = shapely.make_valid(flat[invalid])
+    mixed = shapely.get_type_id(flat) == COLLECTION
+    flat[mixed] = [_polygons_of(whole) for whole in flat[mixed]]
     flat[~np.isin(shapely.get_type_id(flat), (POLYGON, MULTIPOLYGON)) | shapely.is_empty(flat)] = None
     return flat, invalid
 
 
 def _polygons_of(geometry: shapely.Geometry) -> shapely.Geometry:
-    """The polygons among what a repair left: it also gives the lines and points that a broken ring fell into."""
-    parts = shapely.get_parts(shapely.get_parts(geometry))
+    """The polygons of a collection: of a file's, or of a repair, which also gives the lines that a ring fell into."""
+    parts = np.array([geometry], dtype=object)
+    while (shapely.get_type_id(parts) > POLYGON).any():
+        parts = shapely.get_parts(parts)
     return shapely.MultiPolygon(list(parts[shapely.get_type_id(parts) == POLYGON]))
 
 

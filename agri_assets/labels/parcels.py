@@ -40,9 +40,10 @@ class ParcelSource:
     def inputs(self) -> dict[str, Any]:
         """Stamps of the file and those that belong to it, the mapping's content, and the settings of the drawing."""
         path, mapping = self.labels.path, self.labels.mapping
-        for needed in (path, mapping):
-            if needed is not None and not needed.exists():
-                raise LabelError(f"{needed}: no such file; put it there, or mend the labels in collections.yaml")
+        if not path.exists():
+            raise LabelError(f"{path}: no such file; put it there, or mend labels.path")
+        if mapping is not None and not mapping.is_file():
+            raise LabelError(f"{mapping}: no such file; put the mapping there, or mend labels.mapping")
         return {
             "files": [file_stamp(part) for part in _parts(path)],
             "mapping": file_digest(mapping) if mapping else None,
@@ -53,7 +54,8 @@ class ParcelSource:
     def open(self) -> Iterator[Cover]:
         """Read the parcels over the tile, and draw them window by window."""
         labels, name = self.labels, self.labels.path.name
-        shapes = shapes_over(read_parcels(labels, self.grid), self.grid)
+        raw = read_parcels(labels, self.grid)
+        shapes = shapes_over(raw, self.grid)
         if not shapes.values:
             raise LabelError(
                 f"tile {self.tile}: no parcel of {labels.path} lies over it; add the parcels of its ground"
@@ -62,8 +64,9 @@ class ParcelSource:
         classes = code_classes(labels, sides)
         codes = np.array([classes.codes[value] for value in shapes.values], np.uint8)
         outside = OUTSIDE if labels.outside == OTHER else NODATA
+        told = (*raw.notes, *_warnings(shapes))
         drawing = Drawing.of(shapes.polygons, codes[shapes.parcels], outside, labels.boundary)
-        yield Cover(name, classes.legend, drawing.read, _figures(name, shapes, sides), _warnings(shapes))
+        yield Cover(name, classes.legend, drawing.read, _figures(name, shapes, sides), told)
 
 
 def _parts(path: Path) -> list[Path]:
@@ -87,6 +90,6 @@ def _figures(name: str, shapes: Shapes, sides: dict[str, str]) -> dict[str, Scal
 def _warnings(shapes: Shapes) -> tuple[str, ...]:
     told = {
         f"{shapes.repaired} parcels had invalid outlines, which were repaired": shapes.repaired,
-        f"{shapes.dropped} features had no polygon and were dropped": shapes.dropped,
+        f"{shapes.dropped} features over or beside the tile had no polygon and were dropped": shapes.dropped,
     }
     return tuple(text for text, count in told.items() if count)

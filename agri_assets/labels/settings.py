@@ -1,11 +1,45 @@
 """What a collection declares about its labels."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from agri_assets.labels.worldcover import NAMES
 from agri_assets.settings import Settings
+
+
+def _number(value: object) -> object:
+    """`"2021"` as a number: what comes out of an environment variable is text."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+def _codes(value: object) -> tuple[int, ...]:
+    """Codes of WorldCover, from a list or from text such as `30, 40`."""
+    listed = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"{value!r} is no list of WorldCover codes, such as [40]")
+    known = ", ".join(str(code) for code in NAMES)
+    codes = [_number(entry) for entry in listed]
+    for code in codes:
+        if not isinstance(code, int) or code not in NAMES:
+            raise ValueError(f"{code!r} is no class of WorldCover; its codes are {known}")
+    if not codes:
+        raise ValueError(f"names no class; WorldCover's codes are {known}")
+    if twice := [code for code in codes if codes.count(code) > 1]:
+        raise ValueError(f"names class {twice[0]} twice; keep one")
+    return tuple(int(str(code)) for code in codes)
+
+
+def _local(value: object) -> object:
+    """Parcels are read from disk alone; pathlib would make a path of an address without a word."""
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(f"{value!r} is an address; only local files are read, so fetch it and name the file")
+    return value
+
+
+LocalPath = Annotated[Path, BeforeValidator(_local)]
 
 
 class LandLabels(Settings):
@@ -21,6 +55,14 @@ class LandLabels(Settings):
     negative: float = Field(default=0.2, ge=0, lt=1)
     min_labelled: float = Field(default=0.5, ge=0, le=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, values: Any) -> Any:
+        """An unset variable with an empty default means that nothing was said."""
+        if not isinstance(values, Mapping):
+            return values
+        return {key: value for key, value in values.items() if value is not None and str(value).strip()}
+
     @model_validator(mode="after")
     def _ordered(self) -> "LandLabels":
         if self.negative >= self.positive:
@@ -33,8 +75,8 @@ class WorldCoverLabels(LandLabels):
 
     Attributes:
         path: A WorldCover GeoTIFF, a folder of them, the address or path of one with `{tile}` in it where the name of
-            the 3 degree tile goes (`N45E012`), a STAC item on disk, or a STAC API's address; None for sample scenes,
-            which bring their own.
+            the 3 degree tile goes (`N45E012`), a STAC item or its address, or a STAC API's address; None for sample
+            scenes, which bring their own. Where files of a folder are named as WorldCover's maps, only those count.
         collection: The STAC API's collection.
         year: Which edition counts where a folder or a STAC API holds both: 2020 (v100) or 2021 (v200).
         sign: As for a source's `sign`.
@@ -44,9 +86,9 @@ class WorldCoverLabels(LandLabels):
     kind: Literal["worldcover"]
     path: str | None = None
     collection: str = "esa-worldcover"
-    year: Literal[2020, 2021] = 2021
+    year: Annotated[Literal[2020, 2021], BeforeValidator(_number)] = 2021
     sign: str | None = None
-    agricultural: tuple[int, ...] = (40,)
+    agricultural: Annotated[tuple[int, ...], BeforeValidator(_codes)] = (40,)
 
 
 class ParcelLabels(LandLabels):
@@ -57,8 +99,8 @@ class ParcelLabels(LandLabels):
     narrower than a pixel, leaves a trace only with `boundary: touched`.
 
     Attributes:
-        path: GeoParquet, GeoPackage, Shapefile, GeoJSON, or another vector file that GDAL reads.
-        layer: Of a file with several; its first where it is not said.
+        path: GeoParquet, GeoPackage, Shapefile, GeoJSON, or another vector file that GDAL reads, on disk.
+        layer: Of a file with several; its first one with geometries where it is not said.
         attribute: Column whose values name a parcel's class; None where every parcel is agricultural.
         mapping: YAML, JSON or CSV file from values of `attribute` to `agricultural`, `other` or `ignore`.
         unmapped: What values that `mapping` does not name count as; `refuse` fails and names them.
@@ -68,10 +110,10 @@ class ParcelLabels(LandLabels):
     """
 
     kind: Literal["parcels"]
-    path: Path
+    path: LocalPath
     layer: str | None = None
     attribute: str | None = None
-    mapping: Path | None = None
+    mapping: LocalPath | None = None
     unmapped: Literal["refuse", "ignore", "other"] = "refuse"
     outside: Literal["other", "ignore"] = "other"
     boundary: Literal["centre", "touched", "ignore"] = "centre"

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from agri_assets.errors import LabelError
 from agri_assets.labels.cover import Codes
-from agri_assets.labels.damage import as_label_error
+from agri_assets.labels.damage import as_damage
 from agri_assets.labels.degrees import Bounds, Degrees
 from agri_assets.labels.worldcover import NAMES, NODATA
 from agri_assets.remote.raster import Raster, open_raster
@@ -28,17 +28,18 @@ def open_sheet(href: str, sign: str = "") -> Iterator[Raster]:
     """Open a WorldCover file for the length of a `with` block.
 
     Raises:
-        LabelError: It cannot be opened, is not in EPSG:4326, or does not hold 8-bit classes.
+        LabelError: It cannot be opened, is not in EPSG:4326, or is not one band of 8-bit classes.
         RemoteError: Its host does not give it.
     """
-    with as_label_error():
+    with as_damage():
         raster = open_raster(href, sign)
     try:
         crs = raster.dataset.crs.to_string() if raster.dataset.crs else "no CRS"
-        dtype = raster.dataset.dtypes[0]
-        if crs != WORLDCOVER_CRS or dtype != "uint8":
+        bands, dtype = raster.dataset.count, raster.dataset.dtypes[0]
+        if (crs, bands, dtype) != (WORLDCOVER_CRS, 1, "uint8"):
+            held = f"{bands} bands of {dtype}" if bands > 1 else dtype
             raise LabelError(
-                f"{href}: {dtype} in {crs}, expected uint8 classes in {WORLDCOVER_CRS}; not a WorldCover file"
+                f"{raster.href}: {held} in {crs}, expected uint8 classes in {WORLDCOVER_CRS}; not a WorldCover file"
             )
         yield raster
     finally:
@@ -69,7 +70,7 @@ def lay(raster: Raster, grid: TileGrid, window: Window, codes: Codes) -> None:
     place = _corner(Affine(*grid.transform), window)
     under = Degrees.of(grid.crs, array_bounds(*codes.shape, place))
     for part in _parts(raster, under):
-        with as_label_error():
+        with as_damage():
             found = raster.read(1, window=part)
         _check(raster.href, found)
         reproject(

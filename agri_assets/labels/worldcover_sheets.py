@@ -11,7 +11,7 @@ from agri_assets.errors import LabelError
 from agri_assets.labels.degrees import Degrees
 from agri_assets.labels.settings import WorldCoverLabels
 from agri_assets.labels.worldcover_read import sheet_bounds
-from agri_assets.labels.worldcover_stac import item_map, search_maps
+from agri_assets.labels.worldcover_stac import item_at, item_map, map_of, search_maps
 from agri_assets.remote.address import is_remote, without_signature
 from agri_assets.remote.client import client
 from agri_assets.remote.signing import signer_for
@@ -22,6 +22,7 @@ from agri_assets.store.layout import CollectionPaths
 
 TILE_FIELD = "{tile}"
 _SUFFIXES = (".tif", ".tiff")
+_MAP = re.compile(r"ESA_WorldCover_10m_\d{4}_v\d+_\w+_Map\.tiff?", re.IGNORECASE)
 _EDITION = re.compile(r"ESA_WorldCover_10m_(\d{4})_v\d+", re.IGNORECASE)
 
 
@@ -88,6 +89,8 @@ def find_sheets(collection: Collection, paths: CollectionPaths, labels: WorldCov
         sheets = _from_disk(Path(place), labels, box)
     elif urlsplit(place).path.lower().endswith(_SUFFIXES):
         sheets = _named([place], labels)
+    elif item := item_at(place):
+        sheets = _named([map_of(item)], labels)
     else:
         sheets = _signed(search_maps(place, labels, box), labels)
     if not sheets.found:
@@ -129,11 +132,16 @@ def _from_disk(place: Path, labels: WorldCoverLabels, box: Degrees) -> Sheets:
         raise LabelError(
             f"{place}: no WorldCover GeoTIFF there; put the files for your tiles in it, or mend labels.path"
         )
-    sheets = tuple(Sheet(str(path)) for path in files)
+    # quality layers and quick-looks of any grid lie beside the maps of a download
+    maps = [path for path in files if _MAP.fullmatch(path.name)] or files
+    sheets = tuple(Sheet(str(path)) for path in maps)
     wanted = tuple(sheet for sheet in sheets if sheet.edition in (None, labels.year))
-    left = len(sheets) - len(wanted)
-    notes = (f"{left} of {len(files)} files in {place} are not of {labels.year} and were left out",) if left else ()
-    return _over(box, Sheets(wanted, notes))
+    told = {
+        "are not named as the maps of WorldCover": len(files) - len(maps),
+        f"are not of {labels.year}": len(maps) - len(wanted),
+    }
+    notes = (f"{left} of {len(files)} files in {place} {why} and were left out" for why, left in told.items() if left)
+    return _over(box, Sheets(wanted, tuple(notes)))
 
 
 def _over(box: Degrees, sheets: Sheets) -> Sheets:

@@ -52,8 +52,12 @@ class WorldCoverSource:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The files' stamps and what counts as agricultural."""
-        return {"files": [sheet.stamp for sheet in self.sheets.found], "agricultural": sorted(self.legend.agricultural)}
+        """The files' stamps, what is told of their choice, and what counts as agricultural."""
+        return {
+            "files": [sheet.stamp for sheet in self.sheets.found],
+            "notes": self.sheets.notes,
+            "agricultural": sorted(self.legend.agricultural),
+        }
 
     @contextmanager
     def open(self) -> Iterator[Cover]:

@@ -12,9 +12,11 @@ from agri_assets.labels.damage import as_label_error
 from agri_assets.labels.degrees import Degrees
 from agri_assets.labels.settings import WorldCoverLabels
 from agri_assets.remote.address import is_remote
+from agri_assets.remote.client import client
+from agri_assets.remote.signing import signer_for
 from agri_assets.scenes.settings import StacSource
 from agri_assets.scenes.stac_api import search_items
-from agri_assets.scenes.stac_document import StacItem, as_item, open_item
+from agri_assets.scenes.stac_document import StacItem, as_item, is_item, open_item
 
 MAP_ASSET = "map"
 """Key of the classes' asset in the collections that ESA's partners publish."""
@@ -32,6 +34,27 @@ def item_map(path: Path) -> str:
         return href
     pointed = path.parent / href
     return str(pointed if pointed.is_file() else path.parent / pointed.name)
+
+
+def item_at(address: str) -> StacItem | None:
+    """The STAC item at an address; None where another JSON document is there, such as an API's own.
+
+    Raises:
+        RemoteError: The host does not give it, or gives no JSON.
+    """
+    document = client().json(address, signer_for(address))
+    return as_item(document, address) if isinstance(document, Mapping) and is_item(document) else None
+
+
+def map_of(item: StacItem) -> str:
+    """Address of the map of an item at another host.
+
+    Raises:
+        LabelError: It has none.
+    """
+    with as_label_error():
+        href = map_href(item)
+    return href if is_remote(href) else urljoin(item.location, href)
 
 
 def map_href(item: StacItem) -> str:
@@ -73,17 +96,13 @@ def search_maps(address: str, labels: WorldCoverLabels, box: Degrees) -> tuple[s
         items = [as_item(document, _self(document) or address) for document in search_items(search, area)]
         # a search by dates also finds an edition that ends at midnight of the wanted year's first day
         wanted = {item.name: item for item in items if _year(item) in (None, labels.year)}
-        return tuple(_absolute(map_href(wanted[name]), wanted[name]) for name in sorted(wanted))
+        return tuple(map_of(wanted[name]) for name in sorted(wanted))
 
 
 def _self(document: Mapping[str, Any]) -> str | None:
     """Where an item says that it stands."""
     links = (link for link in document.get("links") or () if isinstance(link, Mapping))
     return next((str(link.get("href")) for link in links if link.get("rel") == "self"), None)
-
-
-def _absolute(href: str, item: StacItem) -> str:
-    return href if is_remote(href) else urljoin(item.location, href)
 
 
 def _year(item: StacItem) -> int | None:

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from agri_assets.cube.damage import lost_slots
 from agri_assets.cube.index import read_index
-from agri_assets.errors import SplitError
+from agri_assets.cube.open import cube_info
+from agri_assets.errors import CubeError, SplitError
 from agri_assets.splits.assignments import read_assignments
 from agri_assets.splits.settings import Role
 from agri_assets.splits.summary import materialise
@@ -54,6 +56,7 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
     """The samples of one split, as the recorded assignments name them. The proof is not checked (see `check_splits`).
 
     Raises:
+        CubeError: Pixels of these samples are damaged or gone.
         SplitError: There are no assignments, none for `role`, or they do not fit the tile indexes.
     """
     assignments = read_assignments(paths)
@@ -67,6 +70,8 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
         name = rows.loc[rows["slot"].isna(), "tile_id"].iloc[0]
         again = materialise(paths.collection)
         raise SplitError(f"{paths.assignments}: sample {name} is not in the tile index any more; {again}")
+    for tile, slots in rows.groupby("tile", observed=True)["slot"]:
+        _require_sound(paths, str(tile), set(slots))
     rows = rows.sort_values(["tile", "slot", "row", "col"], kind="stable", ignore_index=True)
     return SampleTable(
         tiles=tiles,
@@ -79,3 +84,12 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
         date=rows["date"].to_numpy(object),
         cell=rows["cell"].to_numpy(object),
     )
+
+
+def _require_sound(paths: CollectionPaths, tile: str, slots: set[int]) -> None:
+    """Refuse slots whose files are gone: Zarr would read them as zeros."""
+    cube = paths.cube(tile)
+    info = cube_info(cube)
+    if broken := lost_slots(cube, info) & slots:
+        dates = ", ".join(str(slot.date or slot.scene_id) for slot in info.slots if slot.slot in broken)
+        raise CubeError(f"{cube}: {dates} has lost files; materialise tile_cube of {tile}, which builds it again")

@@ -17,8 +17,8 @@ ADVICE = {
     400: "the host does not understand the request; check the address",
     401: "access is refused; check the credentials and how the source is signed",
     403: "access is refused, also with a new signature where there is one; check the credentials and `sign`",
-    404: "it is not there; search again, or leave it out",
-    410: "it is not there any more; search again, or leave it out",
+    404: "it is not there; check the address, or leave out what names it",
+    410: "it is not there any more; check the address, or leave out what names it",
     416: "it is shorter than it should be; fetch it again from another source",
     429: "the host is asked too often, also after waiting; try again later, or with fewer runs at once",
 }

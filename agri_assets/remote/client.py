@@ -28,6 +28,10 @@ class Client:
         self._s3 = S3()
         self._signer = Signer(self.json)
 
+    def hurry(self) -> None:
+        """For commands that a person waits for: few retries, short silences."""
+        self._http.hurry()
+
     def json(self, url: str, sign: str = "") -> Any:
         """A JSON document of at most `LARGEST_DOCUMENT` bytes.
 

@@ -71,7 +71,7 @@ def download(url: str, target: Path, sign: str = "", size: int | None = None, ch
         RemoteError: It cannot be had, or is not what it should be, also at a second try.
     """
     digest = parse_checksum(checksum)
-    with locked(target, f"the copy of {without_signature(url)}", timeout_s=LOCK_TIMEOUT_S):
+    with locked(target, f"the copy of {without_signature(url)}", timeout_s=LOCK_TIMEOUT_S, keep=False):
         if target.is_file() and _is_right(url, target, sign, size, digest):
             return target
         problem = ""

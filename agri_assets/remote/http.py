@@ -22,6 +22,9 @@ LONGEST_WAIT_S = 120.0
 TOLD_WAIT_S = 5.0
 """Waits longer than this are logged."""
 
+HURRIED_S = 10.0
+"""Longest silence of a host while a person waits."""
+
 ERROR_BODY = 1 << 16
 """Bytes of a refusal's body that are read (and dropped) to keep its connection."""
 
@@ -44,6 +47,13 @@ class Patience(Retry):
             logger.warning("a host asks us (status %d) to wait %.0f s before the next try", response.status, seconds)
         return super().sleep_for_retry(response)
 
+    def get_backoff_time(self) -> float:
+        """Seconds to wait before the next try where the host names none."""
+        seconds = super().get_backoff_time()
+        if seconds > TOLD_WAIT_S:
+            logger.warning("%d tries without an answer; the next one in %.0f s", len(self.history), seconds)
+        return seconds
+
 
 class Http:
     """Connections to HTTP hosts, shared by all threads of a process.
@@ -62,7 +72,12 @@ class Http:
 
     def __init__(self) -> None:
         hide_queries()
+        be_quiet()
         self._pools: dict[str, urllib3.PoolManager] = {}
+
+    def hurry(self) -> None:
+        """From now on try twice more at most, and wait for no host longer than a person would."""
+        self.retries, self.timeout_s = min(self.retries, 2), min(self.timeout_s, HURRIED_S)
 
     def get(self, url: str, limit: int, start: int = 0, end: int = 0) -> Answer:
         """Ask for a document, or for its bytes `[start, end)`; bodies above `limit` bytes are not read.
@@ -138,6 +153,13 @@ def hide_queries() -> None:
         log = logging.getLogger(f"urllib3.{name}")
         if not any(isinstance(known, _HideQueries) for known in log.filters):
             log.addFilter(_HideQueries())
+
+
+def be_quiet() -> None:
+    """Leave it to our own lines to tell of retries, unless somebody has set the level of urllib3's log."""
+    log = logging.getLogger("urllib3")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.ERROR)
 
 
 def reason(error: BaseException) -> str:

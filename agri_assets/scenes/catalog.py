@@ -72,7 +72,7 @@ def build_catalog(collection: Collection, paths: CollectionPaths) -> Outcome:
     source = open_source(collection, paths)
     source.prepare()
     known = {tile.tile: tile for tile in read_catalog(paths)} if paths.catalog.exists() else {}
-    tiles, warnings = _survey(source, collection, known)
+    tiles, warnings = _survey(source, collection, known, paths)
     if not any(tile.active for tile in tiles):
         raise SceneError(f"collection {collection.name}: {_why_empty(source, warnings)}")
     version = fingerprint(
@@ -130,7 +130,7 @@ def _command(paths: CollectionPaths, asset: str) -> str:
 
 
 def _survey(
-    source: SceneSource, collection: Collection, known: dict[str, CatalogTile]
+    source: SceneSource, collection: Collection, known: dict[str, CatalogTile], paths: CollectionPaths
 ) -> tuple[list[CatalogTile], tuple[str, ...]]:
     """The catalogue as it should be now, and what people should know about it."""
     found: dict[str, CatalogTile] = {}
@@ -139,7 +139,8 @@ def _survey(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for tile in track(names, f"{collection.name}: tiles", len(names), "tiles"):
         if before := known.get(tile):
-            found[tile] = CatalogTile(tile, True, before.grid, before.first_seen)
+            kept = before.grid if _is_settled(before, paths) else _larger(before.grid, source, tile, collection.bands)
+            found[tile] = CatalogTile(tile, True, kept, before.first_seen)
         elif isinstance(grid := _largest_grid(source, tile, collection.bands), TileGrid):
             found[tile] = CatalogTile(tile, True, grid, now)
         else:
@@ -172,6 +173,17 @@ def _largest_grid(source: SceneSource, tile: str, bands: tuple[str, ...]) -> Til
             # no scene is larger than the tile: the others need not be read for this
             break
     return largest or reason
+
+
+def _is_settled(tile: CatalogTile, paths: CollectionPaths) -> bool:
+    """Whether a tile's grid stays: its cube is on it, or no scene can be larger."""
+    return (paths.cube(tile.tile) / "zarr.json").exists() or tile.grid.area >= TILE_EDGE_M**2
+
+
+def _larger(before: TileGrid, source: SceneSource, tile: str, bands: tuple[str, ...]) -> TileGrid:
+    """The grid of a scene that covers more than those that the tile was catalogued from, else the one of before."""
+    grid = _largest_grid(source, tile, bands)
+    return grid if isinstance(grid, TileGrid) and grid.area > before.area else before
 
 
 def _on_hand(href: str) -> bool:

@@ -57,7 +57,7 @@ def examine(check: Check, refs: tuple[SceneRef, ...], what: str) -> tuple[tuple[
     entries: list[InventoryEntry] = []
     rivals: dict[str, list[_Scene]] = defaultdict(list)
     left_out = 0
-    for ref in refs:
+    for ref in track(refs, f"{what}: reading scenes", len(refs), "scenes"):
         try:
             record = _of_its_tile(ref, check.source.read(ref))
             if check.wanted(record):
@@ -79,9 +79,14 @@ def _of_its_tile(ref: SceneRef, record: SceneRecord) -> SceneRecord:
     return record
 
 
-def _age(scene: _Scene) -> tuple[tuple[int, int], str, str]:
+def _age(scene: _Scene) -> tuple[tuple[int, int], str, bool, str]:
+    """What orders processings; of two copies of one product the unpacked one is read."""
     record = scene.record
-    return parse_baseline(record.location, record.processing_baseline), record.generated, record.location
+    return (*_processing(record), record.source == "safe", record.location)
+
+
+def _processing(record: SceneRecord) -> tuple[tuple[int, int], str]:
+    return parse_baseline(record.location, record.processing_baseline), record.generated
 
 
 def _settle(newest_first: list[_Scene], check: Check) -> Iterator[InventoryEntry]:
@@ -89,13 +94,19 @@ def _settle(newest_first: list[_Scene], check: Check) -> Iterator[InventoryEntry
     winner: SceneRecord | None = None
     for scene in newest_first:
         if winner is not None:
-            reason = f"superseded by {winner.location} (baseline {winner.processing_baseline})"
-            yield _entry(scene.ref, scene.record, SceneState.SUPERSEDED, check, reason=reason)
+            yield _entry(scene.ref, scene.record, SceneState.SUPERSEDED, check, reason=_why(scene.record, winner))
             continue
         entry = _judged(scene, check)
         if entry.state is SceneState.PRESENT:
             winner = entry.record
         yield entry
+
+
+def _why(record: SceneRecord, winner: SceneRecord) -> str:
+    """Why a scene gives way."""
+    if record.generated and _processing(record) == _processing(winner):
+        return f"the same product, also as {winner.location}"
+    return f"superseded by {winner.location} (baseline {winner.processing_baseline})"
 
 
 def _known(scene: _Scene, check: Check) -> InventoryEntry | None:
@@ -128,9 +139,10 @@ def _judged(scene: _Scene, check: Check) -> InventoryEntry:
 def _remark(record: SceneRecord, verification: Verification) -> str | None:
     """What people should know of a scene before they trust it."""
     evidence, believed = record.radiometry.evidence, defaultdict(list)
-    for band in (*record.bands, CLASSIFICATION):
-        if f"{band} raster" in evidence:
-            believed[evidence[f"{band} raster"]].append(band)
+    for kind in ("file", "raster"):
+        for band in (*record.bands, CLASSIFICATION):
+            if f"{band} {kind}" in evidence:
+                believed[evidence[f"{band} {kind}"]].append(band)
     remarks = [f"{', '.join(bands)}: {what}" for what, bands in believed.items()]
     if CLIPPED in evidence:
         remarks.append(f"the provider clipped {evidence[CLIPPED]}")

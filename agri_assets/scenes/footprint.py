@@ -1,10 +1,12 @@
 """Footprints as GeoJSON, cut at the antimeridian as RFC 7946 (section 3.1.9) asks."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Point = tuple[float, float]
 Ring = list[Point]
+
+POLE = 91.0
+"""Beyond every latitude, so that a cut along meridians never cuts along a parallel."""
 
 
 def polygon(points: Sequence[Point]) -> dict[str, object]:
@@ -12,20 +14,57 @@ def polygon(points: Sequence[Point]) -> dict[str, object]:
 
     Two neighbouring points more than 180 degrees apart are taken to be joined across it.
     """
-    ring = _unwrap(_without_repeats(points))
-    if ring[0] != ring[-1]:
-        ring.append(ring[0])
-    west, east = min(lon for lon, _ in ring), max(lon for lon, _ in ring)
-    if west >= -180 and east <= 180:
-        return {"type": "Polygon", "coordinates": [ring]}
-    seam = 180.0 if east > 180 else -180.0
-    inner, outer = _clip(ring, seam, keep_east=seam < 0), _clip(ring, seam, keep_east=seam > 0)
-    moved = [(lon - 2 * seam, lat) for lon, lat in outer]
-    # what only touches the antimeridian leaves nothing but a line on its other side
-    parts = [[part] for part in (inner, moved) if len(part) > 3 and len({lon for lon, _ in part}) > 1]
+    return cut([[points]])
+
+
+def cut(polygons: Iterable[Sequence[Sequence[Point]]]) -> dict[str, object]:
+    """Polygons as GeoJSON, each an outer ring and its holes, cut at the antimeridian and within 180 degrees."""
+    parts = [part for rings in polygons for part in _parts(rings)]
     if len(parts) == 1:
         return {"type": "Polygon", "coordinates": parts[0]}
     return {"type": "MultiPolygon", "coordinates": parts}
+
+
+def crosses(ring: Sequence[Point]) -> bool:
+    """Whether a ring crosses the antimeridian unsplit, or has longitudes beyond it."""
+    return not _in_range(_unwrap(ring))
+
+
+def _parts(rings: Sequence[Sequence[Point]]) -> list[list[Ring]]:
+    """One polygon's parts on either side of the antimeridian, each with its holes."""
+    outer, *holes = (_closed(_unwrap(_without_repeats(ring))) for ring in rings)
+    together = [outer, *(_moved(hole, _turns(outer, hole)) for hole in holes)]
+    return [together] if _in_range(outer) else _cut(together)
+
+
+def _cut(rings: list[Ring]) -> list[list[Ring]]:
+    # the few footprints that cross are worth an import that the others do without
+    import shapely
+
+    area = shapely.make_valid(shapely.Polygon(rings[0], rings[1:]))
+    first, last = (int((lon + 180) // 360) for lon in (area.bounds[0], area.bounds[2]))
+    found: list[list[Ring]] = []
+    for turn in sorted(range(first, last + 1), key=abs):
+        part = area.intersection(shapely.box(360 * turn - 180, -POLE, 360 * turn + 180, POLE))
+        # what only touches the antimeridian leaves nothing but a line on its other side
+        for piece in (one for one in shapely.get_parts(part) if isinstance(one, shapely.Polygon) and one.area):
+            sides = [piece.exterior, *piece.interiors]
+            found.append([_moved([(lon, lat) for lon, lat in side.coords], -turn) for side in sides])
+    return found or [[_moved(ring, -first) for ring in rings]]
+
+
+def _turns(outer: Ring, hole: Ring) -> int:
+    """Whole turns by which a hole has to move to be where its polygon is."""
+    middle, own = (sum(lon for lon, _ in ring) / len(ring) for ring in (outer, hole))
+    return round((middle - own) / 360)
+
+
+def _moved(ring: Ring, turns: int) -> Ring:
+    return [(lon + 360 * turns, lat) for lon, lat in ring]
+
+
+def _in_range(ring: Ring) -> bool:
+    return all(-180 <= lon <= 180 for lon, _ in ring)
 
 
 def _unwrap(points: Sequence[Point]) -> Ring:
@@ -38,21 +77,8 @@ def _unwrap(points: Sequence[Point]) -> Ring:
     return ring
 
 
-def _clip(ring: Ring, meridian: float, keep_east: bool) -> Ring:
-    """The part of a closed ring on one side of a meridian (Sutherland and Hodgman's clipping, one edge)."""
-
-    def inside(point: Point) -> bool:
-        return point[0] >= meridian if keep_east else point[0] <= meridian
-
-    kept: Ring = []
-    for start, end in itertools.pairwise(ring):
-        if inside(start) != inside(end):
-            share = (meridian - start[0]) / (end[0] - start[0])
-            crossing = (meridian, start[1] + share * (end[1] - start[1]))
-            kept += [crossing, end] if inside(end) else [crossing]
-        elif inside(end):
-            kept.append(end)
-    return _without_repeats([*kept, kept[0]]) if kept else []
+def _closed(ring: Ring) -> Ring:
+    return ring if ring[0] == ring[-1] else [*ring, ring[0]]
 
 
 def _without_repeats(points: Sequence[Point]) -> Ring:

@@ -20,7 +20,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, Table, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 SHOWN_REASONS = 6
 """Kinds of reasons that a failure's one line names; the list it points to has them all."""
@@ -52,7 +52,10 @@ def take_inventory(collection: Collection, paths: CollectionPaths, tile: str, re
     source = open_source(collection, paths)
     refs = source.scenes(tile)
     if not refs:
-        raise SceneError(f"{collection.name}: the source lists no scene of tile {tile}; materialise tile_catalog again")
+        raise SceneError(
+            f"{collection.name}: the source lists no scene of tile {tile} any more; check its path, dates and tiles in "
+            "collections.yaml, and that its files are still there"
+        )
     stamps = {ref.name: _stamp(source, ref) for ref in refs}
     checked = fingerprint(code=CODE_VERSION, bands=collection.bands, grid=grid)
     version = fingerprint(checked=checked, stamps=stamps, limits=_limits(settings))
@@ -192,6 +195,7 @@ def _row(entry: InventoryEntry) -> dict[str, Scalar]:
     record = entry.record
     return {
         "scene": record.scene_id if record else entry.name,
+        "name": entry.name,
         "date": f"{record.acquired:%Y-%m-%d}" if record else None,
         "state": entry.state.value,
         "reason": entry.reason,

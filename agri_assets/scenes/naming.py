@@ -55,15 +55,20 @@ def tile_in(text: str) -> str | None:
     return tile_name(found[1]) if found else None
 
 
-def platform_name(text: str) -> str:
+def platform_name(text: str, where: str = "") -> str:
     """`sentinel-2a` from any spelling of it (`Sentinel-2A`, `SENTINEL2A`, `S2A`).
+
+    Args:
+        text: As the metadata have it.
+        where: The document, for messages.
 
     Raises:
         SceneError: It is no Sentinel-2 satellite.
     """
     found = re.fullmatch(r"(?:sentinel[-_ ]?|s)2([a-d])", text.strip().lower())
     if not found:
-        raise SceneError(f"platform {text[:40]!r} is not a Sentinel-2 satellite; only Sentinel-2 products can be used")
+        said = f"{where}: platform {text[:40]!r}" if where else f"platform {text[:40]!r}"
+        raise SceneError(f"{said} is not a Sentinel-2 satellite; only Sentinel-2 products can be used")
     return f"sentinel-2{found[1]}"
 
 

@@ -90,6 +90,11 @@ def decide_stac(name: str, baseline: str, applied: object, declared: Mapping[str
         _require_agreement(name, baseline, offset, f"raster:bands offset {offset}, not applied by the provider")
         verb = f"add {offset}" if offset else "nothing to add"
         return Radiometry(offset=offset, decision=f"{verb}, as raster:bands declares", evidence=evidence)
+    if parse_baseline(name, baseline) == USER_BASELINE:
+        raise SceneError(
+            f"{name}: s2:processing_baseline {baseline} is a user's own processing; neither raster:bands offset nor "
+            "earthsearch:boa_offset_applied is given; cannot tell whether an offset is in the pixels, add one of them"
+        )
     offset = OFFSET if _offset_expected(name, baseline) else 0
     decision = f"add {offset}, by processing baseline {baseline}" if offset else f"nothing to add: baseline {baseline}"
     return Radiometry(offset=offset, decision=decision, evidence=evidence)

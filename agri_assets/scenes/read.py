@@ -19,6 +19,8 @@ def inspect_product(location: str) -> SceneRecord:
         SceneError: There is nothing there, or it is no usable Level-2A product.
         RemoteError: The host of an item does not give it.
     """
+    if not location.strip():
+        raise SceneError(f"no product is named; name {KINDS}")
     if is_remote(location):
         return read_item(location)
     if "://" in location:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agri_assets.errors import SceneError
+from agri_assets.scenes.agreement import Stated, require_agreement
 from agri_assets.scenes.footprint import polygon
 from agri_assets.scenes.metadata_xml import SIZE_LIMIT, Document, descendants, parse_xml
 from agri_assets.scenes.naming import BANDS, CLASSIFICATION, acquisition, platform_name, scene_id, utc_time
@@ -13,6 +14,9 @@ from agri_assets.scenes.radiometry import decide_safe
 from agri_assets.scenes.record import Radiometry, SceneRecord
 from agri_assets.scenes.safe_images import Images, listed_images, locate
 from agri_assets.scenes.safe_tile import agreed_tile, tile_grid, tile_metadata
+
+INSTRUMENT = (*BANDS[:-2], "B10", *BANDS[-2:])
+"""The instrument's thirteen bands; their position is the `band_id` of the metadata."""
 
 BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
 TIME = r"\d{8}T\d{6}"
@@ -43,9 +47,10 @@ def _read(files: ProductFiles) -> SceneRecord:
     granule = tile_metadata(files, images.granule)
     tile = agreed_tile(product, granule, images)
     grid = tile_grid(granule, tile, images.finest)
-    platform = platform_name(product.text("SPACECRAFT_NAME"))
+    platform = platform_name(product.text("SPACECRAFT_NAME"), product.where)
     acquired = utc_time(product.text("PRODUCT_START_TIME"), product.where)
-    radiometry = _radiometry(product, files.location.name)
+    _require_own_name(product, acquired)
+    radiometry = _radiometry(product, images, files.location.name)
     found = {name: locate(files, one, images.suffixes, radiometry.offset) for name, one in images.by_band.items()}
     return SceneRecord(
         scene_id=scene_id(platform, tile, acquired),
@@ -83,6 +88,17 @@ def _require_level(product: Document) -> None:
         )
 
 
+def _require_own_name(product: Document, acquired: datetime) -> None:
+    """Satellite and time must be those of the product's name."""
+    require_agreement(
+        product.where,
+        {"PRODUCT_URI": product.optional("PRODUCT_URI", "PRODUCT_URI_2A")},
+        Stated("SPACECRAFT_NAME", product.text("SPACECRAFT_NAME")),
+        Stated("PRODUCT_START_TIME", product.text("PRODUCT_START_TIME")),
+        acquired,
+    )
+
+
 def _baseline(product: Document) -> str:
     found = product.text("PROCESSING_BASELINE")
     if not BASELINE.fullmatch(found):
@@ -90,11 +106,11 @@ def _baseline(product: Document) -> str:
     return found
 
 
-def _radiometry(product: Document, name: str) -> Radiometry:
+def _radiometry(product: Document, images: Images, name: str) -> Radiometry:
     # sen2cor before 2.8 wrote L2A_BOA_QUANTIFICATION_VALUE
     scale = product.optional("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE")
     quantification = product.whole(scale, "BOA_QUANTIFICATION_VALUE") if scale else None
-    return decide_safe(name, _baseline(product), _offsets(product), quantification)
+    return decide_safe(name, _baseline(product), _complete(_offsets(product), images, product), quantification)
 
 
 def _offsets(product: Document) -> dict[str, int] | None:
@@ -115,6 +131,18 @@ def _offsets(product: Document) -> dict[str, int] | None:
                 f"{found[band]} and {value}; download the product again"
             )
     return found
+
+
+def _complete(offsets: dict[str, int] | None, images: Images, product: Document) -> dict[str, int] | None:
+    """The offsets, if every band that the product lists has one; band ids are the instrument's, from 0 for B01."""
+    listed = [band for band in BANDS if band in images.by_band]
+    absent = [band for band in listed if offsets is not None and str(INSTRUMENT.index(band)) not in offsets]
+    if absent:
+        raise SceneError(
+            f"{product.where}: BOA_ADD_OFFSET_VALUES_LIST has no BOA_ADD_OFFSET for {', '.join(absent)}; the metadata "
+            "are incomplete, download the product again"
+        )
+    return offsets
 
 
 def _footprint(product: Document) -> dict[str, object]:

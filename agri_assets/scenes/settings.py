@@ -43,6 +43,15 @@ def _interval(value: str) -> str:
     return value
 
 
+def _local(value: object) -> object:
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(f"{value!r} is an address; only a path on this machine works here")
+    return value
+
+
+LocalPath = Annotated[Path, BeforeValidator(_local)]
+
+
 def _api(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError(
@@ -99,14 +108,14 @@ class SafeSource(FoundScenes):
     """Sentinel-2 L2A products in a folder: `.SAFE` directories, or their zips, which are read in place."""
 
     kind: Literal["safe"]
-    path: Path
+    path: LocalPath
 
 
 class GeotiffSource(FoundScenes):
     """GeoTIFF stacks: a folder of sidecars (`*.scene.json`), each beside the rasters that it describes."""
 
     kind: Literal["geotiff"]
-    path: Path
+    path: LocalPath
 
 
 class _StacItems(FoundScenes):
@@ -126,7 +135,7 @@ class StacCatalogSource(_StacItems):
     """A static STAC catalogue on disk (`catalog.json`), or a folder of item files."""
 
     kind: Literal["stac_catalog"]
-    path: Path
+    path: LocalPath
 
 
 class StacSource(_StacItems):
@@ -143,7 +152,7 @@ class StacSource(_StacItems):
     path: Annotated[str, AfterValidator(_api)]
     collection: str = "sentinel-2-l2a"
     bbox: tuple[float, float, float, float] | None = None
-    area: Path | None = None
+    area: LocalPath | None = None
 
     @model_validator(mode="after")
     def _limited(self) -> "StacSource":
@@ -203,10 +212,10 @@ class ArchiveSource(Settings):
     """
 
     kind: Literal["archive"]
-    path: Path
-    train: Path | None = None
-    val: Path | None = None
-    test: Path | None = None
+    path: LocalPath
+    train: LocalPath | None = None
+    val: LocalPath | None = None
+    test: LocalPath | None = None
     pattern: NamePattern = None
 
 

@@ -33,13 +33,8 @@ class SafeFolder(Listed):
     def _find(self) -> Listing:
         require(self.folder, "a folder of .SAFE products")
         refs, strays = [], []
-        unpacked: dict[str, Path] = {}
-        # directories first: where a product is there twice, the unpacked one is read
-        for path in sorted(_products(self.folder, SAFE_DEPTH), key=lambda one: (one.is_file(), one)):
-            twin = unpacked.setdefault(_product_name(path), path)
-            if twin is not path:
-                strays.append(f"{path}: the same product is at {twin}; left out")
-            elif tile := _tile_of_safe(path):
+        for path in sorted(_products(self.folder, SAFE_DEPTH)):
+            if tile := _tile_of_safe(path):
                 refs.append(SceneRef(str(path.relative_to(self.folder)), str(path), tile))
             else:
                 strays.append(f"{path}: neither its name nor its metadata tell an MGRS tile; left out")
@@ -124,11 +119,6 @@ def _holds_product(path: Path) -> bool:
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
     return bool(names) and names[0].partition("/")[0].upper().endswith(".SAFE")
-
-
-def _product_name(path: Path) -> str:
-    """The product's name without `.SAFE` and `.zip`; what is renamed counts as a product of its own."""
-    return re.sub(r"(\.SAFE)?(\.zip)?$", "", path.name, flags=re.IGNORECASE)
 
 
 def _tile_of_safe(path: Path) -> str | None:

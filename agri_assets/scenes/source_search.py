@@ -11,7 +11,8 @@ from agri_assets.scenes.naming import tile_name
 from agri_assets.scenes.record import SceneRecord
 from agri_assets.scenes.settings import StacSource
 from agri_assets.scenes.source_stac import ItemReader, in_limits
-from agri_assets.scenes.stac_document import Json, StacItem, as_item, item_tile, open_item
+from agri_assets.scenes.stac_document import Json, StacItem, as_item, open_item
+from agri_assets.scenes.stac_place import item_tile
 
 
 @dataclass(frozen=True)

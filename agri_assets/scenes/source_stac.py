@@ -10,8 +10,9 @@ from agri_assets.scenes.record import SceneRecord
 from agri_assets.scenes.settings import FoundScenes, StacCatalogSource
 from agri_assets.scenes.stac import item_stamp, record_of
 from agri_assets.scenes.stac_catalog import find_items
-from agri_assets.scenes.stac_document import StacItem, item_tile, open_item
+from agri_assets.scenes.stac_document import StacItem, open_item
 from agri_assets.scenes.stac_download import Copies
+from agri_assets.scenes.stac_place import item_tile, require_place
 from agri_assets.scenes.stac_rasters import believe_rasters
 from agri_assets.scenes.wanted import below_cloud, in_dates
 from agri_assets.store.fingerprint import fingerprint
@@ -38,7 +39,7 @@ class ItemReader:
             SceneError: It cannot be used.
         """
         record = self._narrowed(item)
-        return believe_rasters(self.copies.place(record, item) if self.copies else record)
+        return require_place(believe_rasters(self.copies.place(record, item) if self.copies else record), item)
 
     def fetch(self, item: StacItem, record: SceneRecord) -> SceneRecord:
         """The record as it is read from now on: from copies where the collection wants them.

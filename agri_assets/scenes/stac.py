@@ -1,17 +1,20 @@
 """STAC items of Sentinel-2 L2A: Earth Search v0 and v1, Planetary Computer, and copies of them on disk."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agri_assets.errors import SceneError
-from agri_assets.scenes.footprint import polygon as cut
+from agri_assets.scenes.agreement import Stated, require_agreement
+from agri_assets.scenes.footprint import crosses, cut
 from agri_assets.scenes.naming import BANDS, CLASSIFICATION, acquisition, platform_name, scene_id, utc_time
 from agri_assets.scenes.radiometry import decide_stac
 from agri_assets.scenes.rasters import raster_facts
 from agri_assets.scenes.record import Affine, BandRecord, Radiometry, SceneRecord
 from agri_assets.scenes.stac_assets import BandAsset, band_assets
-from agri_assets.scenes.stac_document import Json, StacItem, item_tile, open_item
+from agri_assets.scenes.stac_document import Json, StacItem, open_item
+from agri_assets.scenes.stac_place import agreed_tile, require_place
 from agri_assets.scenes.stac_rasters import believe_rasters
 from agri_assets.store.fingerprint import file_stamp, fingerprint
 
@@ -37,11 +40,12 @@ def read_item(location: Path | str, sign: str | None = None) -> SceneRecord:
         SceneError: It is no usable Level-2A item, or its statements exclude each other.
         RemoteError: The host does not give it, after all retries.
     """
-    return record_of(open_item(location), sign)
+    item = open_item(location)
+    return require_place(record_of(item, sign), item)
 
 
 def record_of(item: StacItem, sign: str | None = None) -> SceneRecord:
-    """The record of an item; see `read_item`.
+    """The record of an item; see `read_item`. Its place is not looked at: remote rasters are yet to be believed.
 
     Raises:
         SceneError: It is no usable Level-2A item, or its statements exclude each other.
@@ -74,11 +78,10 @@ def _declared(item: StacItem, sign: str | None) -> SceneRecord:
     assets = band_assets(item)
     if not set(assets) & set(BANDS):
         raise SceneError(f"{item.location}: the item has no band assets; {FILTERED}")
-    tile = item_tile(item.document)
-    if tile is None:
-        raise SceneError(f"{item.location}: no grid:code, s2:mgrs_tile or tile in the id; cannot tell its MGRS tile")
-    platform = platform_name(properties["platform"])
+    tile = agreed_tile(item)
+    platform = platform_name(properties["platform"], item.location)
     acquired = utc_time(properties["datetime"], item.location)
+    _require_own_names(item, acquired)
     radiometry = _radiometry(item, assets)
     bands = {band: _band(band, asset, radiometry.offset, sign) for band, asset in assets.items()}
     crs, transform, shape = _grid(item, assets, bands)
@@ -106,6 +109,18 @@ def _declared(item: StacItem, sign: str | None) -> SceneRecord:
     )
 
 
+def _require_own_names(item: StacItem, acquired: datetime) -> None:
+    properties = item.properties
+    names = {"id": item.document.get("id"), "s2:product_uri": properties.get("s2:product_uri")}
+    require_agreement(
+        item.location,
+        {field: name for field, name in names.items() if isinstance(name, str)},
+        Stated("platform", properties["platform"]),
+        Stated("datetime", properties["datetime"]),
+        acquired,
+    )
+
+
 def _percent(value: Any) -> float | None:
     if value is not None and not 0 <= float(value) <= 100:
         raise ValueError(f"eo:cloud_cover is {value}")
@@ -129,15 +144,18 @@ def _radiometry(item: StacItem, assets: dict[str, BandAsset]) -> Radiometry:
     applied = item.properties.get("earthsearch:boa_offset_applied")
     declared = {band: asset.offset for band, asset in assets.items() if asset.offset is not None}
     baseline = item.properties.get("s2:processing_baseline")
-    if not isinstance(baseline, str):
+    if baseline is not None and not isinstance(baseline, str):
+        raise SceneError(
+            f"{item.location}: s2:processing_baseline is {baseline!r} ({type(baseline).__name__}), expected text such "
+            "as '05.11'; correct the item"
+        )
+    if baseline is None:
         raise SceneError(
             f"{item.location}: no s2:processing_baseline; cannot tell whether an offset is in the pixels, {FILTERED}"
         )
     decided = decide_stac(item.location, baseline, applied, declared)
     beside = {
-        f"{band} file": "the file beside the item, instead of its remote address"
-        for band, asset in assets.items()
-        if asset.beside
+        f"{band} file": "file beside the item instead of its address" for band, asset in assets.items() if asset.beside
     }
     return decided.model_copy(update={"evidence": {**decided.evidence, **beside}})
 
@@ -187,12 +205,10 @@ def _footprint(item: StacItem) -> dict[str, object]:
     if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise SceneError(f"{item.location}: the item has no polygon as its geometry; {FILTERED}")
     polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
-    rings = [[_point(point) for point in ring] for polygon in polygons for ring in polygon]
-    if not rings or not all(len(ring) > 3 for ring in rings):
+    areas = [[[_point(point) for point in ring] for ring in polygon] for polygon in polygons]
+    if not areas or not all(rings and all(len(ring) > 3 for ring in rings) for rings in areas):
         raise SceneError(f"{item.location}: its geometry has a ring of fewer than four points; the item is broken")
-    longitudes = [longitude for longitude, _ in rings[0]]
-    crosses = max(longitudes) - min(longitudes) > 180 or not all(-180 <= one <= 180 for one in longitudes)
-    return cut(rings[0]) if crosses and len(polygons) == 1 else dict(geometry)
+    return cut(areas) if any(crosses(rings[0]) for rings in areas) else dict(geometry)
 
 
 def _point(point: Any) -> tuple[float, float]:

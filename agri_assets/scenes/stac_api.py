@@ -1,10 +1,8 @@
 """Searching a STAC API for Sentinel-2 items."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from pystac.errors import STACError, STACTypeError
 from pystac_client import Client
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
@@ -65,8 +63,14 @@ def search_items(settings: StacSource, area: BaseGeometry) -> Iterator[Json]:
         yield from search.items_as_dicts()
     except APIError as error:
         raise _refusal(settings, error) from None
-    except (STACError, STACTypeError, json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SceneError(f"{settings.path}: does not answer as a STAC API does ({_one_line(error)})") from None
+    except SceneError:
+        raise
+    except (
+        Exception
+    ) as error:  # pystac and pystac_client raise kinds without a common base, plain Exceptions among them
+        raise SceneError(
+            f"{settings.path}: does not answer as a STAC API does ({_one_line(error)}); name the address of an API"
+        ) from None
 
 
 def asked(settings: StacSource, where: str) -> str:

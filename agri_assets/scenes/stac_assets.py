@@ -10,7 +10,7 @@ from agri_assets.errors import SceneError
 from agri_assets.remote.address import is_remote, without_signature
 from agri_assets.scenes.naming import BANDS, CLASSIFICATION, COMMON_NAMES, native_resolution
 from agri_assets.scenes.radiometry import QUANTIFICATION
-from agri_assets.scenes.stac_document import Json, StacItem
+from agri_assets.scenes.stac_document import Json, StacItem, is_item, read_json_document
 
 RESOLUTION_IN_KEY = re.compile(r"_\d\dm$", re.IGNORECASE)
 """`B05_20m`: providers that keep every resolution of a product name assets as its files are named."""
@@ -71,12 +71,16 @@ def band_assets(item: StacItem) -> dict[str, BandAsset]:
     return {band: _asset(key, asset, band, item) for band, (key, asset) in chosen.items()}
 
 
-def resolve(href: str, location: str) -> tuple[str, bool]:
+def resolve(href: str, location: str, size: object = None) -> tuple[str, bool]:
     """(address or path, whether a file beside the item stands in for a remote address).
+
+    A file does that by its name where the item is alone in its folder. Among several items the same name may mean any
+    of them, so there the file must also have the size that its own item states.
 
     Args:
         href: As the item has it: absolute or relative.
         location: The item's own path or address.
+        size: `file:size` of the asset.
 
     Raises:
         SceneError: It names what cannot be read: another kind of storage, or, from another host, a file on this disk.
@@ -95,7 +99,22 @@ def resolve(href: str, location: str) -> tuple[str, bool]:
     if not is_remote(href):
         raise SceneError(f"{location}: {href} cannot be read; paths, file:, https: and s3: addresses can")
     copy = folder / PurePosixPath(unquote(urlsplit(href).path)).name
-    return (str(copy.resolve()), True) if copy.is_file() else (without_signature(href), False)
+    if copy.is_file() and (copy.stat().st_size == size or _is_alone(Path(location))):
+        return str(copy.resolve()), True
+    return without_signature(href), False
+
+
+def _is_alone(path: Path) -> bool:
+    """Whether no other item is in an item's folder; one that cannot be read may be one."""
+    for other in path.parent.iterdir():
+        if other.suffix.lower() not in (".json", ".geojson") or other.name == path.name:
+            continue
+        try:
+            if is_item(read_json_document(other)):
+                return False
+        except SceneError:
+            return False
+    return True
 
 
 def _join(address: str, href: str) -> str:
@@ -136,7 +155,7 @@ def _declared_resolution(asset: Json) -> float:
 
 def _asset(key: str, asset: Json, band: str, item: StacItem) -> BandAsset:
     try:
-        href, beside = resolve(asset["href"], item.location)
+        href, beside = resolve(asset["href"], item.location, asset.get("file:size"))
         raster = next(_descriptions(asset), {})
         transform = tuple(float(value) for value in asset.get("proj:transform") or ())[:6]
         shape = tuple(int(value) for value in asset.get("proj:shape") or ())
@@ -149,7 +168,7 @@ def _asset(key: str, asset: Json, band: str, item: StacItem) -> BandAsset:
             resolution=resolution if resolution < float("inf") else native_resolution(band),
             transform=transform if len(transform) == 6 and transform[0] > 0 else None,
             shape=(shape[0], shape[1]) if len(shape) == 2 and min(shape) > 0 else None,
-            offset=_offset({**asset, **raster}, band, key, item.location),
+            offset=_offset({**asset, **raster}, band, f"{item.location}: asset {key!r}"),
             nodata=int(raster.get("nodata") or asset.get("nodata") or 0),
             # the size of a file that stands in for the declared one is its own
             size=int(size) if size is not None and not beside else None,
@@ -169,12 +188,12 @@ def _descriptions(asset: Json) -> Iterator[Json]:
             yield from (one for one in described if isinstance(one, Mapping))
 
 
-def _offset(raster: Json, band: str, key: str, name: str) -> int | None:
-    """The declared offset in digital numbers; reflectance = scale * number + offset."""
-    offset = raster.get("offset", raster.get("raster:offset"))
-    if offset is None or band == CLASSIFICATION:
+def _offset(raster: Json, band: str, where: str) -> int | None:
+    """The declared offset in digital numbers; reflectance = scale * number + offset, and the scale is one alone."""
+    if band == CLASSIFICATION:
         return None
-    scale = float(raster.get("scale", raster.get("raster:scale", 1 / QUANTIFICATION)))
+    offset, scale = (raster.get(field, raster.get(f"raster:{field}")) for field in ("offset", "scale"))
+    scale = 1 / QUANTIFICATION if scale is None else float(scale)
     if round(scale * QUANTIFICATION, 6) != 1:
-        raise SceneError(f"{name}: asset {key!r} has scale {scale}, expected {1 / QUANTIFICATION}; not usable")
-    return round(float(offset) / scale)
+        raise SceneError(f"{where} has scale {scale}, expected {1 / QUANTIFICATION}; not usable")
+    return None if offset is None else round(float(offset) / scale)

@@ -8,7 +8,6 @@ from typing import Any
 
 from agri_assets.errors import SceneError
 from agri_assets.remote.address import is_remote, without_signature
-from agri_assets.scenes.naming import tile_in
 
 Json = Mapping[str, Any]
 
@@ -94,14 +93,6 @@ def as_item(document: object, location: str) -> StacItem:
 def is_item(document: Json) -> bool:
     """Whether a JSON document is a STAC item rather than a catalogue, a collection, or anything else."""
     return document.get("type") == "Feature" and isinstance(document.get("properties"), Mapping)
-
-
-def item_tile(item: Json) -> str | None:
-    """The MGRS tile of an item, from the fields that providers use, else from its name."""
-    properties = item["properties"]
-    parts = [properties.get(f"mgrs:{field}") for field in ("utm_zone", "latitude_band", "grid_square")]
-    stated = [properties.get("grid:code"), properties.get("s2:mgrs_tile"), "".join(map(str, parts)), item.get("id")]
-    return next((tile for value in stated if isinstance(value, str) and (tile := tile_in(value))), None)
 
 
 def _object(document: object, name: str) -> dict[str, Any]:

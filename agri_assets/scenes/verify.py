@@ -114,11 +114,18 @@ def _product_bytes_hold(files: ProductFiles, href: str, layers: Layers, manifest
 
 def _verify_scene_grid(record: SceneRecord, grid: TileGrid) -> None:
     own = TileGrid.of(record)
-    if own.crs != grid.crs or own.resolution != grid.resolution or grid.place(own.bounds, own.resolution) is None:
-        raise SceneError(
-            f"{record.location}: is on {own.shown}, the tile's grid is {grid.shown}; "
-            "scenes of one tile must be on one grid, keep others in another collection"
+    alike = own.crs == grid.crs and own.resolution == grid.resolution
+    if alike and grid.place(own.bounds, own.resolution) is not None:
+        return
+    advice = "scenes of one tile must be on one grid, keep others in another collection"
+    if alike and own.place(grid.bounds, grid.resolution) is not None:
+        tile = record.mgrs_tile
+        advice = (
+            "the tile was catalogued, and its cube if any was made, from scenes that cover less: materialise "
+            f"tile_catalog, which takes the larger grid where there is no cube; to give up the smaller cube, delete "
+            f"cube/{tile}.zarr and tiles/{tile}.parquet in the collection's folder before"
         )
+    raise SceneError(f"{record.location}: is on {own.shown}, the tile's grid is {grid.shown}; {advice}")
 
 
 def _verify_header(href: str, layers: Layers, grid: TileGrid) -> None:

@@ -16,7 +16,7 @@ from agri_assets.errors import SplitError
 from agri_assets.splits.proof import SCALE_TOLERANCE, Terms, refuse_rows, require_one_split
 from agri_assets.splits.settings import PAIRS, ROLES, Role
 from agri_assets.splits.summary import Proof
-from agri_assets.splits.tangent import Nearest, longest_diagonal, nearest
+from agri_assets.splits.tangent import Close, Nearest, nearest
 
 Texts = NDArray[np.object_]
 
@@ -25,6 +25,8 @@ BASIS = {
     "lists": "by published lists",
     "groups": "by product: groups are kept together",
     "random": "at random",
+    "ground or groups": "by geometry where the ground is known, elsewhere by product",
+    "ground or random": "by geometry where the ground is known, elsewhere at random",
 }
 
 
@@ -36,7 +38,7 @@ class ArchiveProof:
         proof: Overall: that of the test split, the weaker of its two pairs.
         detail: Per pair of roles.
         basis: Per pair, in words.
-        least_m: Least distance in metres per pair, of samples on known ground; None beyond two tile diagonals.
+        least_m: Least distance in metres per pair, of samples on known ground; None beyond two diagonals of the larger.
         warnings: What must be said wherever scores are shown.
     """
 
@@ -50,8 +52,8 @@ class ArchiveProof:
 def prove_archive(rows: pd.DataFrame, listed: tuple[Role, ...]) -> ArchiveProof:
     """Check an archive's splits against its lists and measure them on the ground.
 
-    Two roles are `proved` apart where the ground of all their samples is known and no two lie nearer than one tile
-    diagonal; else `given` where different lists name them (the rest counts as train's); else `none`.
+    Two roles are `proved` apart where the ground of all their samples is known and no two lie nearer than one diagonal
+    of the larger of the two; else `given` where different lists name them (the rest counts as train's); else `none`.
 
     Args:
         rows: What `prove_rows` returned.
@@ -59,19 +61,20 @@ def prove_archive(rows: pd.DataFrame, listed: tuple[Role, ...]) -> ArchiveProof:
 
     Raises:
         SplitError: A sample is in another split than its list says, the same pixels are in two splits, what is carved
-            tears a cell or a product apart, or comes nearer than one tile diagonal.
+            tears a cell or a product apart, or comes too near; or an outline covers no ground.
     """
     require_one_split(rows, "content", "content")
     _prove_lists(rows, listed)
     shapes = _outlines(rows)
+    refuse_rows(rows[~shapely.is_missing(shapes) & ~(shapely.area(shapes) > 0)], "its outline covers no ground")
     _prove_together(rows, shapes, listed)
     measured = _measure(rows, shapes)
     detail: dict[str, Proof] = {}
     basis, least, warnings = {}, {}, []
     for pair in PAIRS:
         name, found = "/".join(pair), measured.get(pair)
-        if found and found.near and not {*listed}.issuperset(pair):
-            raise SplitError(f"{_closest(rows, pair, found)}; materialise splits again")
+        if found and found.worst and not {*listed}.issuperset(pair):
+            raise SplitError(f"{_closest(rows, pair, found.near, found.worst)}; materialise splits again")
         how = _how(rows, shapes, pair, listed, found)
         basis[name] = BASIS[how]
         detail[name] = "proved" if how == "ground" else "given" if how == "lists" else "none"
@@ -85,7 +88,7 @@ def prove_archive(rows: pd.DataFrame, listed: tuple[Role, ...]) -> ArchiveProof:
 def archive_terms(index: pd.DataFrame, listed: tuple[Role, ...]) -> Terms:
     """Words for the refusal of a weak split of an archive."""
     placed = "geometry" in index and bool(index["geometry"].notna().any())
-    cells = "ground cells" if placed else "products" if index["group"].notna().any() else "distinct images"
+    cells = cell_words(index)
     smaller = "raise split.resolution (smaller cells), " if placed else ""
     remedy: dict[Role, str] = {}
     for role in ROLES:
@@ -94,6 +97,14 @@ def archive_terms(index: pd.DataFrame, listed: tuple[Role, ...]) -> Terms:
         carved = f"{listing}{smaller}add images, or change {share} or split.seed"
         remedy[role] = f"correct the list source.{role} or labels.agricultural" if role in listed else carved
     return Terms(cells, remedy)
+
+
+def cell_words(index: pd.DataFrame) -> str:
+    """What the cells of an archive are, in words; an archive may hold several kinds."""
+    placed = index["geometry"].notna() if "geometry" in index else pd.Series(False, index=index.index)
+    grouped = ~placed & index["group"].notna()
+    kinds = {"ground cells": placed, "products": grouped, "distinct images": ~placed & ~grouped}
+    return " and ".join(name for name, held in kinds.items() if held.any())
 
 
 def _outlines(rows: pd.DataFrame) -> Texts:
@@ -131,11 +142,8 @@ def _measure(rows: pd.DataFrame, shapes: Texts) -> dict[tuple[Role, Role], Neare
     for role in ROLES:
         own = np.flatnonzero((rows["split"] == role).to_numpy(bool) & ~shapely.is_missing(shapes))
         places[role] = own
-    if not any(map(len, places.values())):
-        return {}
-    diagonal = longest_diagonal(shapes[np.concatenate([*places.values()])])
     return {
-        (one, other): nearest(shapes, places[one], places[other], diagonal, diagonal * (1 - SCALE_TOLERANCE))
+        (one, other): nearest(shapes, places[one], places[other], SCALE_TOLERANCE)
         for one, other in PAIRS
         if len(places[one]) and len(places[other])
     }
@@ -151,14 +159,15 @@ def _how(
     one, other = (role if role in listed else "train" for role in pair)
     if one != other:
         return "lists"
-    return "groups" if unplaced["group"].notna().all() else "random"
+    how = "groups" if unplaced["group"].notna().all() else "random"
+    return f"ground or {how}" if len(unplaced) < rows["split"].isin(pair).sum() else how
 
 
 def _warnings(rows: pd.DataFrame, pair: tuple[Role, Role], how: str, found: Nearest | None) -> list[str]:
     one, other = pair
     if how == "ground":
         return []
-    near = f", and {_closest(rows, pair, found)}" if found and found.near else ""
+    near = f", and {_closest(rows, pair, found.near, found.worst)}" if found and found.worst else ""
     if one == "val":
         # what train shares with either is said for each; between the two only what was measured
         return [f"scores on test may be optimistic: {near.removeprefix(', and ')}"] if near else []
@@ -172,17 +181,25 @@ def _warnings(rows: pd.DataFrame, pair: tuple[Role, Role], how: str, found: Near
             f"the {other} split was carved out of train by product: groups are kept together, but two products may "
             f"show the same ground: scores on {other} may be optimistic"
         ]
+    if how == "random":
+        return [
+            f"the {other} split was carved out of train at random, so its neighbours are in train: scores on {other} "
+            "are optimistic"
+        ]
+    parts = rows[rows["split"].isin(pair)]
+    apart = "by product" if how == "ground or groups" else "at random"
     return [
-        f"the {other} split was carved out of train at random, so its neighbours are in train: scores on {other} are "
-        "optimistic"
+        f"the {other} split was carved out of train by ground where that is known, {apart} for "
+        f"{parts['geometry'].isna().sum()} of {len(parts)} samples of the two, which may show the ground of the other "
+        f"split: scores on {other} may be optimistic"
     ]
 
 
-def _closest(rows: pd.DataFrame, pair: tuple[Role, Role], found: Nearest) -> str:
+def _closest(rows: pd.DataFrame, pair: tuple[Role, Role], near: int, worst: Close) -> str:
     one, other = pair
-    first, second = (f"{rows['class_name'].iloc[row]}/{rows['name'].iloc[row]}" for row in found.pair)
+    first, second = (f"{rows['class_name'].iloc[row]}/{rows['name'].iloc[row]}" for row in worst.pair)
     samples = int((rows["split"] == other).sum())
     return (
-        f"{found.near} of {samples} {other} samples lie nearer than one tile diagonal ({found.diagonal_m:.0f} m) to a "
-        f"{one} sample, the closest {second} at {math.floor(found.metres or 0)} m from {first}"
+        f"{near} of {samples} {other} samples lie nearer than one tile diagonal to a {one} sample, the closest "
+        f"{second} at {math.floor(worst.metres)} m from {first} (diagonal {worst.diagonal_m:.0f} m)"
     )

@@ -4,6 +4,7 @@ import pandas as pd
 
 from agri_assets.config import Collection
 from agri_assets.cube.open import cube_info
+from agri_assets.splits.archive_proof import cell_words
 from agri_assets.splits.assign import assign_scenes
 from agri_assets.splits.assignments import arrange, write_assignments
 from agri_assets.splits.check import check_splits, prove
@@ -88,10 +89,12 @@ def _outcome(
     assignments: pd.DataFrame,
     index: pd.DataFrame,
 ) -> Outcome:
+    cells = cell_words(index) if collection.is_archive else "ground cells"
     figures: dict[str, Scalar] = {
         "proof": summary.proof,
         "samples": len(assignments),
         "cells": assignments["cell"].nunique(),
+        "cells are": cells,
     }
     for role, count in summary.counts.items():
         figures |= {f"{role}_samples": count.n, f"{role}_agricultural": count.positives, f"{role}_cells": count.cells}
@@ -113,7 +116,7 @@ def _outcome(
         ),
         summary=f"{parts}; {sum(summary.dropped.values())} in no split; proof: {summary.proof}",
         metadata=figures,
-        tables=_tables(summary),
+        tables=_tables(summary, cells),
         pictures=pictures,
         warnings=summary.warnings,
         outputs=(paths.assignments, paths.split_summary, *pictures.values()),
@@ -127,9 +130,9 @@ def _ambiguous(assignments: pd.DataFrame) -> dict[str, int]:
     return {role: int(found[role]) for role in ROLES if role in found}
 
 
-def _tables(summary: SplitSummary) -> dict[str, Table]:
+def _tables(summary: SplitSummary, cells: str) -> dict[str, Table]:
     counts: list[dict[str, Scalar]] = [
-        {"split": role, "samples": c.n, "agricultural": c.positives, "other": c.n - c.positives, "cells": c.cells}
+        {"split": role, "samples": c.n, "agricultural": c.positives, "other": c.n - c.positives, cells: c.cells}
         for role, c in summary.counts.items()
     ]
     dropped: list[dict[str, Scalar]] = [{"reason": reason, "samples": n} for reason, n in summary.dropped.items()]

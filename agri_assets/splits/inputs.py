@@ -16,7 +16,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import read_outcome
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import shapely
 from numpy.typing import NDArray
 
 from agri_assets.splits.assign import Texts, cell_fraction, decided, refusals, role_of
-from agri_assets.splits.settings import PAIRS, Role, SplitSettings
-from agri_assets.splits.zones import diagonal, near_outlines
+from agri_assets.splits.settings import ODD, PAIRS, Role, SplitSettings
+from agri_assets.splits.zones import diagonals, near_outlines
 
 
 def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: SplitSettings) -> pd.DataFrame:
@@ -21,7 +21,8 @@ def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: Spli
     With a train list, samples on no list are in no split; without one, they are train. A role without a list is carved
     out of train by the hash of each sample's cell. Then, of samples in two splits, those of train are dropped first,
     then those of val: the same pixels; and, of roles without a list only, samples of a product part of whose ground is
-    not known, and samples nearer than one tile diagonal to another split.
+    not known, and samples nearer to another split than one diagonal of the larger sample of the two (the larger is
+    dropped where it is far larger).
 
     Args:
         index: The archive's index; `listed` is the role whose list names the sample.
@@ -91,14 +92,21 @@ def _shared(
 
 
 def _too_near(split: Texts, shapes: Texts, usable: NDArray[np.bool_], listed: tuple[Role, ...]) -> NDArray[np.bool_]:
-    """Samples of roles without a list that lie nearer than one tile diagonal to another split."""
+    """Samples of roles without a list that lie too near another split, and give way to it."""
     known = ~shapely.is_missing(shapes)
-    distance = diagonal(shapes[known])
     dropped = np.zeros(len(split), dtype=bool)
     for one, other in (_giving_way(pair, listed) for pair in PAIRS if not {*listed}.issuperset(pair)):
         ours, others = (np.flatnonzero(known & usable & (split == role)) for role in (one, other))
-        # many dates of one place are one outline
-        _, first, place = np.unique(shapely.to_wkb(shapes[ours]), return_index=True, return_inverse=True)
-        distinct = np.unique(shapely.to_wkb(shapes[others]))
-        dropped[ours] |= near_outlines(shapes[ours[first]], shapely.from_wkb(distinct), distance)[place]
+        (mine, my_place), (theirs, their_place) = _distinct(shapes[ours]), _distinct(shapes[others])
+        my_m, their_m = diagonals(mine), diagonals(theirs)
+        left, right = near_outlines(mine, theirs, my_m, their_m)
+        yields = (their_m[right] > ODD * my_m[left]) & (other not in listed)
+        dropped[ours] |= np.isin(my_place, left[~yields])
+        dropped[others] |= np.isin(their_place, right[yields])
     return dropped
+
+
+def _distinct(shapes: Texts) -> tuple[Texts, NDArray[np.int64]]:
+    """Distinct outlines, and which of them each one is: many dates of one place are one outline."""
+    distinct, place = np.unique(shapely.to_wkb(shapes), return_inverse=True)
+    return np.asarray(shapely.from_wkb(distinct), dtype=object), place

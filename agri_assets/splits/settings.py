@@ -11,6 +11,14 @@ ROLES: tuple[Role, ...] = ("train", "val", "test")
 PAIRS: tuple[tuple[Role, Role], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
+ODD = 1.75
+"""Of two samples that come too near, one this many times as large gives way to the other, whatever their splits.
+
+Else one odd outline would cost another split all the samples around it. The figure stands between ratios that pixel
+sizes have, such as 15 m to 10 m and 20 m to 10 m, so that rounding does not decide.
+"""
+
+
 class SplitSettings(Settings):
     """How samples are assigned to train, val and test.
 

@@ -16,7 +16,7 @@ Proof = Literal["proved", "given", "none"]
 
 
 class RoleCount(BaseModel):
-    """How much a split holds: samples, agricultural samples, distinct cells."""
+    """How much a split holds: samples, agricultural samples, distinct cells (of an archive: or products, or images)."""
 
     model_config = ConfigDict(frozen=True)
 

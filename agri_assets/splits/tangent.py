@@ -28,48 +28,100 @@ class Nearest:
     """How near two sets of outlines come.
 
     Attributes:
-        metres: Least distance, edge to edge; None beyond twice the diagonal.
-        pair: The rows of the closest two, of the first set and of the second; (-1, -1) where there is none.
-        near: How many of the second set lie nearer than the limit to any of the first.
-        diagonal_m: What the limit is taken from.
+        metres: Least distance, edge to edge; None where none is within two diagonals of the larger of its two outlines.
+        near: How many of the second set lie nearer to any of the first than one diagonal of the larger of the two.
+        worst: The closest two of those; None where there are none.
     """
 
     metres: float | None
-    pair: tuple[int, int]
     near: int
+    worst: "Close | None"
+
+
+@dataclass(frozen=True)
+class Close:
+    """Two outlines that lie too near.
+
+    Attributes:
+        pair: Their rows, of the first set and of the second.
+        metres: How far apart they are.
+        diagonal_m: How far apart they should be: the diagonal of the larger.
+    """
+
+    pair: tuple[int, int]
+    metres: float
     diagonal_m: float
 
 
-def longest_diagonal(shapes: Shapes) -> float:
-    """The longest diagonal of outlines, in metres, each on its own plane."""
-    distinct = shapes[_distinct(shapes, np.arange(len(shapes)))[0]]
-    return 2 * float(shapely.minimum_bounding_radius(_on_plane(distinct, *_corner(distinct))).max())
+@dataclass(frozen=True)
+class _Pairs:
+    """Rows of pairs of outlines, how far apart they are and the diagonal of the larger of each, in metres."""
+
+    left: Rows
+    right: Rows
+    metres: Floats
+    larger_m: Floats
+
+    def closest(self, wanted: NDArray[np.bool_]) -> Close | None:
+        """The closest pair of those that are wanted."""
+        if not wanted.any():
+            return None
+        place = int(np.flatnonzero(wanted)[np.argmin(self.metres[wanted])])
+        pair = int(self.left[place]), int(self.right[place])
+        return Close(pair, float(self.metres[place]), float(self.larger_m[place]))
 
 
-def nearest(shapes: Shapes, ours: Rows, others: Rows, diagonal_m: float, limit_m: float) -> Nearest:
-    """How near some outlines come to others.
+def nearest(shapes: Shapes, ours: Rows, others: Rows, tolerance: float) -> Nearest:
+    """How near some outlines come to others, each pair by the diagonal of the larger of the two.
 
     Args:
-        shapes: Outlines, EPSG:4326, cut at the antimeridian or not; none longer than `diagonal_m`.
+        shapes: Outlines, EPSG:4326, cut at the antimeridian or not.
         ours: Rows of the first set, not empty.
         others: Rows of the second set, not empty.
-        diagonal_m: Twice this is looked for the least distance.
-        limit_m: What lies nearer is counted.
+        tolerance: Share of a diagonal that may be missing.
     """
     (first, _), (second, repeats) = _distinct(shapes, ours), _distinct(shapes, others)
-    best, pair, near = np.inf, (-1, -1), np.zeros(len(second), dtype=bool)
-    for mine, theirs in _clusters(shapes[first], shapes[second], 4 * diagonal_m):
-        lon, lat = _corner(shapes[first[mine[:1]]])
-        flat = [_on_plane(shapes[rows], lon, lat) for rows in (first[mine], second[theirs])]
-        left, right = shapely.STRtree(flat[1]).query(flat[0], predicate="dwithin", distance=2 * diagonal_m)
-        if not len(left):
-            continue
-        metres = shapely.distance(flat[0][left], flat[1][right])
-        near[theirs[right[metres < limit_m]]] = True
-        closest = int(np.argmin(metres))
-        if metres[closest] < best:
-            best, pair = float(metres[closest]), (int(first[mine[left[closest]]]), int(second[theirs[right[closest]]]))
-    return Nearest(round(best, 1) if pair[0] >= 0 else None, pair, int(repeats[near].sum()), diagonal_m)
+    number = np.full(len(shapes), -1)
+    number[second] = np.arange(len(second))
+    near, closest, worst = np.zeros(len(second), dtype=bool), None, None
+    for pairs in _within_two_diagonals(shapes, first, second):
+        too_near = pairs.metres < pairs.larger_m * (1 - tolerance)
+        near[number[pairs.right[too_near]]] = True
+        closest = _closer(closest, pairs.closest(pairs.metres <= 2 * pairs.larger_m))
+        worst = _closer(worst, pairs.closest(too_near))
+    return Nearest(round(closest.metres, 1) if closest else None, int(repeats[near].sum()), worst)
+
+
+def diagonals(shapes: Shapes) -> Floats:
+    """The diagonal of each outline, in metres, on its own plane."""
+    return np.asarray(2 * shapely.minimum_bounding_radius(_on_plane(shapes, *_corner(shapes))))
+
+
+def _closer(one: Close | None, other: Close | None) -> Close | None:
+    return min((close for close in (one, other) if close), key=lambda close: close.metres, default=None)
+
+
+def _within_two_diagonals(shapes: Shapes, ours: Rows, others: Rows) -> Iterator[_Pairs]:
+    """Pairs that may lie within two diagonals of the larger; outlines of like size are searched together."""
+    for left, left_m in _by_size(shapes, ours):
+        for right, right_m in _by_size(shapes, others):
+            reach = 2 * max(left_m.max(), right_m.max())
+            # from corner to corner: the gap, and the length of both
+            for mine, theirs in _clusters(shapes[left], shapes[right], 2 * reach):
+                lon, lat = _corner(shapes[left[mine[:1]]])
+                flat = [_on_plane(shapes[rows], lon, lat) for rows in (left[mine], right[theirs])]
+                hits = shapely.STRtree(flat[1]).query(flat[0], predicate="dwithin", distance=reach)
+                metres = shapely.distance(flat[0][hits[0]], flat[1][hits[1]])
+                one, other = mine[hits[0]], theirs[hits[1]]
+                yield _Pairs(left[one], right[other], metres, np.maximum(left_m[one], right_m[other]))
+
+
+def _by_size(shapes: Shapes, rows: Rows) -> Iterator[tuple[Rows, Floats]]:
+    """Rows of outlines whose diagonals differ by no more than a factor of two, with those."""
+    metres = diagonals(shapes[rows])
+    size = np.floor(np.log2(metres))
+    for one in np.unique(size):
+        yield rows[size == one], metres[size == one]
 
 
 def _distinct(shapes: Shapes, rows: Rows) -> tuple[Rows, Rows]:

@@ -9,6 +9,7 @@ from pyproj import Transformer
 
 Shapes = NDArray[np.object_]
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 ROUNDING = 1e-5
 """Relative; a gap of exactly the distance, which tiles cut side by side produce, must not count as nearer."""
@@ -16,52 +17,80 @@ ROUNDING = 1e-5
 DEGREE_M = 110_000.0
 """Less than a degree of latitude or of the equator has, so that what is near is never overlooked."""
 
+RADIUS_M = 6_371_008.8
+"""Mean radius of the Earth (IUGG)."""
+
 POLE = 89.0
 """Degrees; where meridians meet, any longitude may be near."""
 
 
-def diagonal(shapes: Shapes) -> float:
-    """The longest diagonal of these outlines, in metres of their own zones; 0 where there is none."""
+def diagonals(shapes: Shapes) -> Floats:
+    """The diagonal of each outline, in metres of its own zone."""
     lon, lat = _corners(shapes)
-    longest = 0.0
+    lengths = np.zeros(len(shapes))
     for zone, south in _zones(lon, lat):
         own = (zone_of(lon) == zone) & ((lat < 0) == south)
-        radius = shapely.minimum_bounding_radius(_projected(shapes[own], zone, south))
-        longest = max(longest, 2 * float(radius.max()))
-    return longest
+        lengths[own] = 2 * shapely.minimum_bounding_radius(_projected(shapes[own], zone, south))
+    return lengths
 
 
-def near_outlines(ours: Shapes, others: Shapes, distance: float) -> NDArray[np.bool_]:
-    """Which of our outlines lie nearer than `distance` metres to any of the others, edge to edge, in our zone.
-
-    No outline may be longer than `distance`.
+def near_outlines(ours: Shapes, others: Shapes, our_m: Floats, other_m: Floats) -> tuple[Rows, Rows]:
+    """Pairs of outlines that lie nearer than the diagonal of the longer of the two, edge to edge, in our zone.
 
     Args:
         ours: Outlines, EPSG:4326, cut at the antimeridian or not.
         others: The same.
-        distance: In metres; exactly `distance` is not near.
+        our_m: Their diagonals, in metres; exactly a diagonal is not near.
+        other_m: The same of the others.
+
+    Returns:
+        Places in `ours` and in `others`, one pair each; a pair may come twice.
     """
-    found = np.zeros(len(ours), dtype=bool)
     if not len(ours) or not len(others):
-        return found
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     (lon, lat), (east, north) = _corners(ours), _corners(others)
-    # from corner to corner: the gap, and the length of both
-    reach = 3 * distance / DEGREE_M
-    beside = 3 + np.where(np.abs(north) + reach < POLE, reach / np.cos(np.radians(np.abs(north) + reach)), 360)
+    found: list[Rows] = []
     for zone, south in _zones(lon, lat):
         own = np.flatnonzero((zone_of(lon) == zone) & ((lat < 0) == south))
+        # from corner to corner: the gap, and the length of both
+        reach = 3 * np.maximum(other_m, our_m[own].max()) / DEGREE_M
         turn = np.mod(east - (6 * zone - 183) + 180, 360) - 180
-        around = (np.abs(turn) <= beside) & (north >= lat[own].min() - reach) & (north <= lat[own].max() + reach)
-        tree = shapely.STRtree(_projected(others[around], zone, south))
-        mine = _projected(ours[own], zone, south)
-        hits = tree.query(mine, predicate="dwithin", distance=distance * (1 - ROUNDING))[0]
-        found[own[np.unique(hits)]] = True
-    return found
+        around = np.flatnonzero(
+            (np.abs(turn) <= _beside(north, reach))
+            & (north >= lat[own].min() - reach)
+            & (north <= lat[own].max() + reach)
+        )
+        mine, theirs = _projected(ours[own], zone, south), _projected(others[around], zone, south)
+        hits = _near_either(mine, theirs, _limit(our_m[own]), _limit(other_m[around]))
+        found.append(np.stack([own[hits[0]], around[hits[1]]]))
+    left, right = np.concatenate(found, axis=1)
+    return left, right
 
 
 def zone_of(lon: Floats) -> NDArray[np.int64]:
     """UTM zone numbers, 1 to 60, of longitudes from -180 to 180."""
     return np.clip((lon + 180) // 6 + 1, 1, 60).astype(np.int64)
+
+
+def _near_either(mine: Shapes, theirs: Shapes, my_limit: Floats, their_limit: Floats) -> tuple[Rows, Rows]:
+    """Pairs within either's own limit."""
+    left, right = shapely.STRtree(theirs).query(mine, predicate="dwithin", distance=my_limit)
+    # a limit of theirs that is none of ours above it finds nothing more
+    longer = np.flatnonzero(their_limit > my_limit.min())
+    place, also = shapely.STRtree(mine).query(theirs[longer], predicate="dwithin", distance=their_limit[longer])
+    return np.concatenate([left, also]), np.concatenate([right, longer[place]])
+
+
+def _limit(metres: Floats) -> Floats:
+    """Diagonals as they are compared: longer where a zone, which far outside itself is too wide, must hold them."""
+    return metres * (1 - ROUNDING) * (1 + (3 * metres / RADIUS_M) ** 2)
+
+
+def _beside(north: Floats, reach: Floats) -> Floats:
+    """Degrees of longitude from a zone's middle within which an outline may be near to one in the zone."""
+    highest = np.abs(north) + reach
+    cosine = np.cos(np.radians(np.minimum(highest, POLE)))
+    return 3 + np.where(highest < POLE, reach / cosine, 360.0)
 
 
 def _zones(lon: Floats, lat: Floats) -> Iterator[tuple[int, bool]]:

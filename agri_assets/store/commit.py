@@ -110,8 +110,14 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(target: Path, what: str, timeout_s: float = 0.0) -> Iterator[None]:
+def locked(target: Path, what: str, timeout_s: float = 0.0, keep: bool = True) -> Iterator[None]:
     """Hold the advisory lock of `target` (a file beside it) for the length of the block.
+
+    Args:
+        target: What is to be held.
+        what: It, for messages.
+        timeout_s: How long to wait for another process.
+        keep: Whether the lock's file stays; where it goes, what the block does must bear being done twice at once.
 
     Raises:
         StoreError: Another process holds it for longer than `timeout_s`.
@@ -124,7 +130,11 @@ def locked(target: Path, what: str, timeout_s: float = 0.0) -> Iterator[None]:
     path = target.parent / f".{target.name}.lock"
     try:
         with FileLock(path, timeout=timeout_s):
-            yield
+            try:
+                yield
+            finally:
+                if not keep:
+                    path.unlink(missing_ok=True)
     except Timeout:
         raise StoreError(f"{what} is in use by another process ({path} is locked); wait for it or stop it") from None
 

@@ -156,6 +156,22 @@ def test_a_path_that_is_no_archive_is_refused(archive, tmp_path):
     assert "holds no class/name" in refusal(archive, archive.collection(tmp_path / "bare"))
 
 
+def test_a_name_twice_in_a_zip_is_refused(archive, tmp_path, make_png: PNG):
+    """A zip may hold two members of one name; asked by name, it gives the last one twice."""
+    path = zipped(archive.folder, tmp_path / "tiles.zip")
+    with zipfile.ZipFile(path, "a") as out, pytest.warns(UserWarning, match="Duplicate name"):
+        out.writestr("Crop/Crop_3.png", make_png(77))
+    assert "holds Crop/Crop_3.png more than once" in refusal(archive, archive.collection(path))
+
+
+def test_members_may_be_packed_with_a_dot_before(archive, tmp_path):
+    path = tmp_path / "tiles.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for file in archive.folder.rglob("*.png"):
+            out.writestr(f"./{file.relative_to(archive.folder)}", file.read_bytes())
+    assert len(build_archive_cube(archive.collection(path), archive.paths).tables["classes"].rows) == 3
+
+
 def test_previews_beside_the_class_folders_are_no_samples():
     images = find_images(Path("x"), ["top/", "top/preview.jpg", "top/A/1.jpg", "top/B/2.JPG", "top/A/.hidden.jpg"])
     assert [(image.class_name, image.relative) for image in images] == [("A", "A/1.jpg"), ("B", "B/2.JPG")]

@@ -51,8 +51,52 @@ def test_names_of_real_sets():
         None,
     ]
     assert read(LONLAT, "a/x_-12.345_5.67_2018-07-21.png") == [
-        NameFacts(None, "2018-07-21", Point(-12.345, 5.67, 0.01))
+        NameFacts(None, "2018-07-21", Point(-12.345, 5.67, 0.001))
     ]
+
+
+POINT = r"_(?P<lon>-?[\d.]+)_(?P<lat>-?[\d.]+)\.png$"
+
+
+def steps(*pairs: tuple[str, str]) -> list[float]:
+    return [fact.place.step for fact in read(POINT, *(f"a/x_{lon}_{lat}.png" for lon, lat in pairs))]
+
+
+def test_zeros_that_a_name_lost_make_it_no_less_exact():
+    """Names written by `str()` drop the zeros at the end."""
+    rng = np.random.default_rng(5)
+    angles = np.round(rng.uniform(-80, 80, (900, 2)), 4)
+    assert min(len(str(angle).split(".")[1]) for angle in angles.ravel()) <= 2
+    assert set(steps(*((str(lon), str(lat)) for lon, lat in angles))) == {1e-4}
+    padded = [(f"{lon:.5f}", f"{lat:.5f}") for lon, lat in angles[:300]]
+    assert set(steps(*padded, ("10.5", "45"))) == {1e-5}
+    assert set(steps(("10", "45"), ("11", "46"))) == {1.0}
+
+
+def test_too_many_short_names_are_taken_at_their_word():
+    rng = np.random.default_rng(6)
+    sound = [(f"{lon:.5f}", f"{lat:.5f}") for lon, lat in rng.uniform(-80, 80, (200, 2))]
+    vague = [(f"{lon:.1f}", f"{lat:.1f}") for lon, lat in rng.uniform(-80, 80, (30, 2))]
+    found = steps(*sound, *vague)
+    assert set(found[:200]) == {1e-5}
+    assert set(found[200:]) == {0.1}
+
+
+@given(st.integers(2, 7), st.integers(20, 200), st.integers(0, 2**32 - 1))
+def test_an_archive_of_rounded_angles_has_one_precision(decimals, count, seed):
+    angles = np.round(np.random.default_rng(seed).uniform(-80, 80, (count, 2)), decimals)
+    found = steps(*((str(lon), str(lat)) for lon, lat in angles))
+    assert np.mean(np.isclose(found, 10.0**-decimals)) > 0.9
+
+
+def test_an_empty_group_is_no_group():
+    assert read(r"/(?P<group>P?)_(?P<date>\d{8})?", "a/_x.png", "a/P_20210101.png", "a/_20210101.png") == [
+        None,
+        NameFacts("P", "2021-01-01"),
+        NameFacts(None, "2021-01-01"),
+    ]
+    with pytest.raises(ArchiveError, match="matches none of 1 images"):
+        read(r"(?P<group>P?)", "a/x.png")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +281,50 @@ def test_a_position_nowhere_on_earth_is_refused():
         outlines([Place("EPSG:32633", (1e30, 0.0, 1e33, 0.0, -1e30, 0.0))], ["a"], 32)
     with pytest.raises(ArchiveError, match="cannot be used"):
         outlines([Place("no crs", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0))], ["a"], 32)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:32633", (0.0, 0.0, 3e5, 0.0, 0.0, 5e6)),
+        ("EPSG:32633", (0.001, 0.0, 3e5, 0.0, -0.001, 5e6)),
+        ("EPSG:32633", (10.0, 0.0, 3e5, 0.0, 0.0, 5e6)),
+        ("EPSG:32633", (10.0, 10.0, 3e5, 10.0, 10.0, 5e6)),
+        ("EPSG:4326", (1e-9, 0.0, 15.0, 0.0, -1e-9, 45.0)),
+        ("EPSG:4326", (1.0, 0.0, 15.0, 0.0, -1.0, 45.0)),
+        ("EPSG:32633", (9000.0, 0.0, 3e5, 0.0, -9000.0, 5e6)),
+    ],
+)
+def test_a_pixel_grid_of_no_size_tells_no_place(crs, transform):
+    found = outlines([Place(crs, transform), Place("EPSG:32633", (10.0, 0.0, 3e5, 0.0, -10.0, 5e6))], ["a", "b"], 32)
+    assert found.shape[0] is None
+    assert np.isnan([found.lon[0], found.lat[0], found.span[0]]).all()
+    assert found.span[1] == pytest.approx(320 * np.sqrt(2), rel=5e-3)
+
+
+@pytest.mark.parametrize("edge", [0.11, 0.3, 60.0, 1000.0])
+def test_sane_pixel_sizes_tell_their_place(edge):
+    found = outlines([Place("EPSG:32633", (0.0, edge, 3e5, edge, 0.0, 5e6))], ["a"], 32)
+    assert found.shape[0].area > 0
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_odd_and_sizeless_images_are_named(archive, tiffs):
+    rng = np.random.default_rng(1)
+    for name, edge in (("none.tif", 0.001), ("wide.tif", 60.0), ("wider.tif", 1000.0)):
+        profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 3, "dtype": "uint16", "crs": "EPSG:32633"}
+        transform = rasterio.Affine(edge, 0, 500_000, 0, -edge, 5_100_000)
+        with rasterio.open(tiffs / "Forest" / name, "w", transform=transform, **profile) as dataset:
+            dataset.write(rng.integers(1, 9000, (3, 32, 32), dtype=np.uint16))
+    outcome = build_archive_cube(archive.collection(tiffs), archive.paths)
+    assert outcome.metadata["on_known_ground"] == 8
+    assert (
+        "1 images have pixels under 0.1 m or span over 200 km by their files, the first Forest/none.tif"
+        in (outcome.warnings[0])
+    )
+    assert "2 of 8 images cover far wider ground than most, the first Forest/wide.tif" in outcome.warnings[1]
+    index = read_index(archive.paths.tiles(ARCHIVE_TILE)).set_index("name")
+    assert index["geometry"].isna().sum() == 2
 
 
 def test_longitudes_beyond_180_are_brought_back():

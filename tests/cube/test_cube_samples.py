@@ -34,7 +34,9 @@ INFO = CubeInfo(
 
 def counted(tmp_path, classes: np.ndarray, clouds: CloudSettings, valid: np.ndarray | None = None) -> pd.DataFrame:
     data = np.ones(classes.shape, dtype=bool) if valid is None else valid
-    write_samples(tmp_path / "x.zarr", INFO, 0, SlotPixels((), 0, data, classes), clouds)
+    write_samples(
+        tmp_path / "x.zarr", INFO, 0, SlotPixels((), 0, data, classes, np.zeros((3, 1, 1), np.uint16)), clouds
+    )
     return slot_samples(tmp_path / "x.zarr", INFO, clouds)[0]
 
 

@@ -87,3 +87,27 @@ def test_export_never_replaces_a_folder_and_never_writes_a_lost_shard_as_zeros(b
     with pytest.raises(CubeError, match="reflectance at y=0, x=0 is missing"):
         export_cog(built, "2023-08-15", tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize("harm", [break_flip, break_truncate, lambda path: path.unlink()])
+def test_rebuilding_repairs_exactly_what_is_damaged(site, built, harm):
+    untouched = read_block(open_reflectance(built), 0, 0, 0, (1092, 1080))
+    whole = read_block(open_reflectance(built), 1, 0, 0, (1092, 1080))
+    before = build_cube(site.collection, site.paths, TILE)
+    assert before.reused
+    harm(shard_file(built, cube_info(built), "reflectance", 1, 1024, 0))
+    assert len(verify_cube(built)) == 1
+    after = build_cube(site.collection, site.paths, TILE)
+    assert (after.metadata["dates"], after.metadata["dates_built"]) == (2, 1)
+    assert after.data_version == before.data_version
+    assert [slot.slot for slot in cube_info(built).active] == [0, 2]
+    assert (read_block(open_reflectance(built), 2, 0, 0, (1092, 1080)) == whole).all()
+    assert (read_block(open_reflectance(built), 0, 0, 0, (1092, 1080)) == untouched).all()
+    assert verify_cube(built) == []
+    assert build_cube(site.collection, site.paths, TILE).reused
+
+
+def test_a_lost_file_is_made_again_without_being_asked(site, built):
+    shard_file(built, cube_info(built), "scl", 0, 0, 0).unlink()
+    assert build_cube(site.collection, site.paths, TILE).metadata["dates_built"] == 1
+    assert verify_cube(built) == []

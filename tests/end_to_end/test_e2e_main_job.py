@@ -10,6 +10,10 @@ import rioxarray  # noqa: F401  (gives xarray `.rio`)
 import xarray as xr
 from rio_cogeo.cogeo import cog_validate
 
+from agri_assets.cube.open import cube_info
+from agri_assets.cube.shards import shard_file
+from agri_assets.errors import CubeError
+from agri_assets.loading.samples import load_samples
 from agri_assets.store.layout import CollectionPaths
 
 pytestmark = pytest.mark.e2e
@@ -119,3 +123,16 @@ def test_plain_training_command_knows_what_is_done(finished_home):
         "python", "-m", "agri_assets.training", "--collection", "sample", "--model", "efficientnet_b3"
     )
     assert "already up to date" in done.stdout
+
+
+def test_training_refuses_a_lost_shard_and_never_reads_it_as_zeros(paths):
+    table = load_samples(paths, "train")
+    cube = paths.cube(table.tiles[0])
+    shard = shard_file(cube, cube_info(cube), "reflectance", int(table.slot[0]), 0, 0)
+    aside = shard.rename(shard.with_name("aside"))
+    try:
+        with pytest.raises(CubeError, match="has lost files; materialise tile_cube"):
+            load_samples(paths, "train")
+    finally:
+        aside.rename(shard)
+    assert len(load_samples(paths, "train")) == len(table)

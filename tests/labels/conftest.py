@@ -62,7 +62,7 @@ def collection(samples, cover, paths):
     return found
 
 
-def _write_cover(path, bounds, classes=None, crs="EPSG:4326", dtype="uint8", seed=0):
+def _write_cover(path, bounds, classes=None, crs="EPSG:4326", dtype="uint8", seed=0, bands=1):
     west, south, east, north = bounds
     height, width = round((north - south) / STEP), round((east - west) / STEP)
     if classes is None:
@@ -71,15 +71,15 @@ def _write_cover(path, bounds, classes=None, crs="EPSG:4326", dtype="uint8", see
     classes = np.broadcast_to(np.asarray(classes, dtype), (height, width))
     place = Affine(STEP, 0, west, 0, -STEP, north)
     with rasterio.open(
-        path, "w", driver="GTiff", height=height, width=width, count=1, dtype=dtype, crs=crs, transform=place
+        path, "w", driver="GTiff", height=height, width=width, count=bands, dtype=dtype, crs=crs, transform=place
     ) as out:
-        out.write(classes, 1)
+        out.write(np.stack([classes] * bands))
     return path
 
 
 @pytest.fixture
 def write_worldcover():
-    """Writes a small WorldCover file: (path, bounds, classes=, crs=, dtype=, seed=)."""
+    """Writes a small WorldCover file: (path, bounds, classes=, crs=, dtype=, seed=, bands=)."""
     return _write_cover
 
 

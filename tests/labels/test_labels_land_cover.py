@@ -99,6 +99,7 @@ def test_nothing_over_the_tile_names_tile_and_folder(collection, cover, paths, a
     [
         ({"classes": 41}, "41, which is no WorldCover class"),
         ({"classes": 40, "dtype": "uint16"}, "expected uint8 classes"),
+        ({"classes": 40, "bands": 3}, "3 bands of uint8 in EPSG:4326, expected uint8 classes"),
         ({"classes": 40, "crs": "EPSG:4258"}, "EPSG:4258, expected"),
     ],
 )

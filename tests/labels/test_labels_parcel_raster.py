@@ -97,7 +97,12 @@ def test_mappings_are_read_as_text(tmp_path, name, text):
         ("m.yaml", "", "no mapping"),
         ("m.json", "{}", "maps nothing"),
         ("m.txt", "a other", "unknown kind"),
-        ("m.yaml", "a: [other]", "is mapped to"),
+        ("m.yaml", "a: [other]", "in line 1 a value is mapped to no text"),
+        ("m.yaml", "a: other\nb: {c: other}", "in line 2 a value is mapped to no text"),
+        ("m.yaml", "[a]: other", "in line 1 a value is mapped to no text"),
+        ("m.json", '{"a": {"b": "other"}}', "'a' is mapped to no text"),
+        ("m.json", '{"a": null}', "'a' is mapped to no text"),
+        ("m.json", '[["a", "other"]]', "expected an object"),
     ],
 )
 def test_what_is_no_mapping_is_refused(tmp_path, name, text, match):

@@ -240,3 +240,73 @@ def test_the_real_file_is_read_by_window(shared_data, tmp_path):
     assert counts.sum() == 256 * 256
     assert counts[10] > 0
     assert counts[0] < counts.sum()
+
+
+def test_beside_the_maps_of_a_folder_nothing_else_counts(collection, paths, cover, around, write_worldcover):
+    write_worldcover(cover / "ESA_WorldCover_10m_2021_v200_N42E000_Map.tif", around, 40)
+    write_worldcover(
+        cover / "ESA_WorldCover_10m_2021_v200_N42E000_InputQuality.tif", around, 10, dtype="int16", bands=3
+    )
+    write_worldcover(cover / "A_quicklook.tif", around, 10)
+    (cover / "broken.tif").write_text("no raster")
+    outcome = build_land_cover(collection, paths, TILE)
+    assert [row["class"] for row in outcome.tables["classes"].rows] == ["Cropland"]
+    assert any("3 of 4 files" in told and "not named as the maps" in told for told in outcome.warnings)
+    named = build_land_cover(_with_path(collection, cover / "A_quicklook.tif"), paths, TILE)
+    assert [row["class"] for row in named.tables["classes"].rows] == ["Tree cover"]
+
+
+def test_what_is_told_of_the_choice_follows_the_way_of_naming(collection, paths, cover, around, write_worldcover):
+    map_of = "ESA_WorldCover_10m_{}_N42E000_Map.tif".format
+    older = write_worldcover(cover / map_of("2020_v100"), around, 40)
+    write_worldcover(cover / map_of("2021_v200"), around, 10)
+    folder = build_land_cover(_with_path(collection, cover, year=2020), paths, TILE)
+    assert "1 of 2 files" in folder.warnings[0]
+    named = build_land_cover(_with_path(collection, older), paths, TILE)
+    assert named.warnings == ("labels.path names the edition of 2020; it counts, not year: 2021",)
+    assert named.data_version == folder.data_version
+
+
+def test_damaged_pixels_are_told_with_what_to_do(collection, paths, site, around, write_worldcover):
+    name = "ESA_WorldCover_10m_2021_v200_N42E000_Map.tif"
+    path = write_worldcover(site.folder / "whole.tif", around)
+    with rasterio.open(path) as whole:
+        profile = {**whole.profile, "compress": "deflate", "tiled": True, "blockxsize": 128, "blockysize": 128}
+        with rasterio.open(site.folder / name, "w", **profile) as out:
+            out.write(whole.read())
+    content = bytearray((site.folder / name).read_bytes())
+    content[len(content) // 3 : -3000] = bytes(len(content) - 3000 - len(content) // 3)
+    (site.folder / name).write_bytes(content)
+    for place in (site.folder / name, site.at(name)):
+        with pytest.raises(LabelError, match=f"{name}: .*; damaged, fetch it again$") as caught:
+            build_land_cover(_with_path(collection, place), paths, TILE)
+        assert "vsi" not in str(caught.value)
+
+
+def test_a_stac_item_at_an_address_leads_to_its_map(collection, paths, site, around, write_worldcover):
+    write_worldcover(site.folder / "cover.tif", around, 40)
+    (site.folder / "deep").mkdir()
+    for href in ("../cover.tif", site.at("cover.tif")):
+        site.documents["/deep/item.json"] = _item(site, "cover", 2021, around, href=href)
+        outcome = build_land_cover(_with_path(collection, site.at("deep/item.json")), paths, TILE)
+        assert outcome.metadata["files"] == "cover.tif"
+        assert outcome.metadata["not_covered"] == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"type": "Feature", "properties": {}, "assets": {}}, "not a WorldCover item"),
+        ({"type": "FeatureCollection", "features": []}, "does not answer as a STAC API does"),
+        ({"type": "Catalog", "id": "a", "stac_version": "1.0.0", "description": "", "links": []}, "no STAC API"),
+        ({}, "does not answer as a STAC API does"),
+        ([], "does not answer as a STAC API does"),
+        (3, "does not answer as a STAC API does"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pystac_client.warnings.NoConformsTo")
+def test_other_documents_at_an_address_are_told_in_one_line(collection, paths, site, document, why):
+    site.documents["/item.json"] = document
+    with pytest.raises(LabelError, match=rf"/item\.json: .*{why}") as caught:
+        build_land_cover(_with_path(collection, site.at("item.json")), paths, TILE)
+    assert "\n" not in str(caught.value)

@@ -334,6 +334,17 @@ def test_an_api_that_cannot_be_searched_is_told(source, api, site):
         source().tiles()
 
 
+@pytest.mark.parametrize("document", [{"type": "FeatureCollection", "features": []}, {}, [], 3, None])
+def test_a_document_that_is_no_api_is_told_in_one_line(make_collection, site, items, tmp_path, document):
+    site.documents["/item.json"] = items[0] if document is None else document
+    collection = make_collection({"kind": "stac", "path": site.at("item.json"), "tiles": ["33TWL"]})
+    with pytest.raises(
+        SceneError, match=r"/item\.json: does not answer as a STAC API does .*name the address"
+    ) as caught:
+        open_source(collection, CollectionPaths(tmp_path, "fields")).tiles()
+    assert "\n" not in str(caught.value)
+
+
 def test_no_host_at_all_is_told(make_collection, tmp_path, monkeypatch):
     monkeypatch.setattr(stac_api, "RETRIES", Retry(total=0))
     collection = make_collection({"kind": "stac", "path": "http://127.0.0.1:9/v1", "tiles": ["33TWL"]})

@@ -71,6 +71,7 @@ def test_known_ground_is_proved_and_drawn(placed):
     assert summary.dropped["near another split"] > 0
     assert set(frame["reason"].dropna()) == {"near another split"}
     assert outcome.pictures["split map"].stat().st_size < 80_000
+    assert outcome.metadata["cells are"] == "ground cells"
 
 
 def test_lists_apart_are_proved_and_lists_side_by_side_are_not(placed):
@@ -88,7 +89,8 @@ def test_lists_apart_are_proved_and_lists_side_by_side_are_not(placed):
     _, summary, frame = made(placed, **beside)
     assert (summary.proof, summary.proof_detail["train/test"]) == ("given", "proved")
     assert summary.proof_detail["val/test"] == "given"
-    assert f"{2 * SIDE} of {6 * SIDE} test samples lie nearer than one tile diagonal (453 m)" in summary.warnings[-1]
+    assert f"{2 * SIDE} of {6 * SIDE} test samples lie nearer than one tile diagonal to a " in summary.warnings[-1]
+    assert summary.warnings[-1].count("(diagonal 453 m)") == 1
     assert set(frame["reason"].dropna()) == {"not listed"}
 
 
@@ -132,5 +134,7 @@ def test_products_without_ground_are_kept_together(tmp_path):
     assert set(summary.proof_basis.values()) == {"by product: groups are kept together"}
     assert sum(count.cells for count in summary.counts.values()) == 30
     assert "split map" not in outcome.pictures
+    assert sum(row["products"] for row in outcome.tables["samples per split"].rows) == 30
+    assert (outcome.metadata["cells"], outcome.metadata["cells are"]) == (30, "products")
     with pytest.raises(SplitError, match=r"train has too few products for split.min_cells \(25\).*; add images, or"):
         build_splits(collection(tmp_path, one.source.model_dump(include={"pattern"}), min_cells=25, val=0.3), paths)

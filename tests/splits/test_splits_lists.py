@@ -14,8 +14,9 @@ from agri_assets.errors import SplitError
 from agri_assets.splits.archive_proof import BASIS, archive_terms, prove_archive
 from agri_assets.splits.lists import assign_archive
 from agri_assets.splits.settings import SplitSettings
-from agri_assets.splits.tangent import longest_diagonal, nearest
-from agri_assets.splits.zones import diagonal, near_outlines
+from agri_assets.splits.tangent import diagonals as proved_diagonals
+from agri_assets.splits.tangent import nearest
+from agri_assets.splits.zones import diagonals, near_outlines
 
 SETTINGS = SplitSettings(val=0.2, test=0.3)
 GEOD = Geod(ellps="WGS84")
@@ -207,7 +208,9 @@ def test_carved_too_near_is_refused():
     near = rows["reason"] == "near another split"
     roles = rows.dropna(subset="split").drop_duplicates("cell").set_index("cell")["split"]
     torn = rows.assign(split=rows["split"].where(~near, rows["cell"].map(roles))).dropna(subset="split")
-    with pytest.raises(SplitError, match=r"\d+ of \d+ (val|test) samples lie nearer than one tile diagonal \(905 m\)"):
+    with pytest.raises(
+        SplitError, match=r"\d+ of \d+ (val|test) samples lie nearer than one tile diagonal to a .*\(diagonal 905 m\)"
+    ):
         prove_archive(torn.reset_index(drop=True), ())
 
 
@@ -219,8 +222,8 @@ def test_lists_that_come_too_near_are_reported_not_refused():
     assert got.detail == {"train/val": "proved", "train/test": "given", "val/test": "proved"}
     assert got.least_m["train/test"] == pytest.approx(0, abs=0.3)
     assert len(got.warnings) == 1
-    assert "2 of 3 test samples lie nearer than one tile diagonal (905 m) to a train sample" in got.warnings[0]
-    assert "the closest Crop/1.tif at 0 m from Crop/0.tif" in got.warnings[0]
+    assert "2 of 3 test samples lie nearer than one tile diagonal to a train sample" in got.warnings[0]
+    assert "the closest Crop/1.tif at 0 m from Crop/0.tif (diagonal 905 m)" in got.warnings[0]
 
 
 def test_lists_that_are_apart_are_proved():
@@ -246,14 +249,97 @@ def test_both_measures_agree_everywhere(lon, lat):
     """The assigner's zones, the proof's planes, and geodesics between corners."""
     shapes = np.array([square(lon, lat), square(lon, lat, 3 * EDGE, 2 * EDGE)], dtype=object)
     expected = np.hypot(2 * EDGE, EDGE)
-    assert diagonal(shapes) == pytest.approx(np.sqrt(2) * EDGE, rel=2e-3)
-    assert longest_diagonal(shapes) == pytest.approx(np.sqrt(2) * EDGE, rel=1e-4)
+    assert diagonals(shapes) == pytest.approx(np.sqrt(2) * EDGE, rel=2e-3)
+    assert proved_diagonals(shapes) == pytest.approx(np.sqrt(2) * EDGE, rel=1e-4)
     ours, others = np.array([0]), np.array([1])
-    found = nearest(shapes, ours, others, 905.0, expected + 5)
+    found = nearest(shapes, ours, others, 0.0)
     assert found.metres == pytest.approx(expected, rel=1e-3)
-    assert found.near == 1
-    assert near_outlines(shapes[:1], shapes[1:], expected * 1.003).tolist() == [True]
-    assert near_outlines(shapes[:1], shapes[1:], expected * 0.997).tolist() == [False]
+    assert (found.near, found.worst) == (0, None)
+    small, wide = np.array([1.0]), np.array([expected * 1.003])
+    for our_m, other_m in ((wide, small), (small, wide)):
+        assert [len(rows) for rows in near_outlines(shapes[:1], shapes[1:], our_m, other_m)] == [1, 1]
+    assert not len(near_outlines(shapes[:1], shapes[1:], np.array([expected * 0.997]), small)[0])
+    assert nearest(shapes, ours, others, -0.6).near == 1
+
+
+@pytest.mark.parametrize("edge", [64.0, 3_840.0, 23_000.0, 140_000.0])
+@pytest.mark.parametrize(("lon", "lat"), [(15, 50), (179.9, 0.1), (29.9, -66)])
+def test_the_larger_of_two_sets_the_distance_for_both_measures(edge, lon, lat):
+    """Everywhere around a large outline, what the assigner keeps the proof accepts, and the other way about."""
+    shapes = [square(lon, lat, edge=edge)]
+    reach = max(edge, EDGE) * np.sqrt(2)
+    for share in (0.97, 1.03):
+        shapes.append(square(lon, lat, edge + share * reach, 0))
+        shapes.append(square(lon, lat, 0, -share * reach - EDGE))
+        shapes.append(square(lon, lat, -share * reach - EDGE, edge / 2))
+    array = np.array(shapes, dtype=object)
+    metres = diagonals(array)
+    near = near_outlines(array[:1], array[1:], metres[:1], metres[1:])[1]
+    assert sorted(set(near.tolist())) == [0, 1, 2]
+    back = near_outlines(array[1:], array[:1], metres[1:], metres[:1])[0]
+    assert sorted(set(back.tolist())) == [0, 1, 2]
+    for row in range(1, 7):
+        assert nearest(array, np.array([0]), np.array([row]), 0.002).near == int(row <= 3)
+        assert nearest(array, np.array([row]), np.array([0]), 0.002).near == int(row <= 3)
+
+
+def test_an_odd_outline_far_away_changes_nothing():
+    """One coarse sample 280 km away used to widen the buffer of all."""
+    cell, shapes = town(24)
+    before = assign_archive(archive([None] * len(cell), cell, shapes=shapes), (), SETTINGS)
+    frame = archive([None] * (len(cell) + 1), [*cell, "far"], shapes=[*shapes, square(24, 50, edge=6 * EDGE)])
+    after = assign_archive(frame, (), SETTINGS)
+    assert after.iloc[:-1].equals(before)
+    assert (before["split"] == "train").any()
+    assert proved(frame).proof == "proved"
+
+
+@pytest.mark.parametrize("edge", [40 * EDGE, EDGE / 10])
+def test_a_few_odd_outlines_amid_the_others_empty_no_split(edge):
+    """Each may land in test; it is the odd one that goes, or a handful around a small one."""
+    cell, shapes = town(24)
+    before = assign_archive(archive([None] * len(cell), cell, shapes=shapes), (), SETTINGS)["split"]
+    odd = [square(20, 50, (4 * k + 0.5) * EDGE, (20 - 4 * k + 0.5) * EDGE, edge) for k in range(5)]
+    frame = archive([None] * (len(cell) + 5), [*cell, *(f"odd{k}" for k in range(5))], shapes=[*shapes, *odd])
+    after = assign_archive(frame, (), SETTINGS)["split"].iloc[: len(cell)]
+    lost = before.notna() & after.isna()
+    assert lost.sum() <= (0 if edge > EDGE else 5 * 9)
+    assert (before[~lost].fillna("") == after[~lost].fillna("")).all()
+    assert proved(frame).proof == "proved"
+
+
+def test_a_listed_outline_never_gives_way():
+    shapes = [square(20, 50), square(20, 50, 3 * EDGE), square(20, 50, 2 * EDGE, edge=9 * EDGE)]
+    frame = archive(["train", "train", "test"], shapes=shapes)
+    result = assign_archive(frame, ("test",), SETTINGS)
+    assert result["split"].tolist() == [None, None, "test"]
+
+
+def test_an_outline_without_area_is_refused():
+    frame = archive(["train", "test"], shapes=[square(20, 50), square(20, 50, 9 * EDGE, edge=0)])
+    rows = frame.assign(split=["train", "test"])
+    with pytest.raises(SplitError, match="outline covers no ground"):
+        prove_archive(rows, ("train", "test"))
+
+
+def test_archives_of_ground_and_products_say_what_keeps_them_apart():
+    """Products of known ground do stand in two splits there."""
+    cell, shapes = town(20)
+    count = len(cell)
+    group = [f"p{k % 5}" for k in range(count)] + [f"q{k % 30}" for k in range(120)]
+    places = [*shapes, *[None] * 120]
+    got = proved(frame := archive([None] * (count + 120), [*cell, *group[count:]], group=group, shapes=places))
+    kept = assigned(frame).dropna(subset="split")
+    assert kept.groupby("group")["split"].nunique().max() > 1
+    assert set(got.basis.values()) == {BASIS["ground or groups"]}
+    assert "kept together" not in " ".join([*got.basis.values(), *got.warnings])
+    parts = kept[kept["split"].isin(["train", "test"])]
+    said = f"by product for {parts['geometry'].isna().sum()} of {len(parts)} samples of the two"
+    assert said in got.warnings[-1]
+    assert archive_terms(frame, ()).cells == "ground cells and products"
+    loose = proved(archive([None] * (count + 120), [*cell, *group[count:]], shapes=places))
+    assert set(loose.basis.values()) == {BASIS["ground or random"]}
+    assert "at random for" in loose.warnings[-1]
 
 
 def test_advice_suits_archives():

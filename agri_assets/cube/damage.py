@@ -1,0 +1,57 @@
+"""What is known to be damaged: found by `verify`, or lost from disk; the next build makes those dates again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agri_assets.cube.manifest import manifest_folder, manifest_path, read_manifest, samples_path
+from agri_assets.cube.schema import CubeInfo, Slot
+from agri_assets.cube.shards import shard_file
+from agri_assets.errors import CubeError, StoreError
+from agri_assets.objects import size_of
+from agri_assets.store.commit import read_json, write_json
+
+
+def damage_path(cube: Path) -> Path:
+    """Which slots `verify` found damaged, by number, with the digests that they should have."""
+    return manifest_folder(cube) / "damaged.json"
+
+
+def record_damage(cube: Path, damaged: Mapping[int, Slot]) -> None:
+    """Keep what `verify` found until the next time it looks; nothing is kept of a cube that is whole."""
+    if damaged:
+        write_json(damage_path(cube), {str(number): slot.digest for number, slot in sorted(damaged.items())})
+    else:
+        damage_path(cube).unlink(missing_ok=True)
+
+
+def damaged_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
+    """Active slots that must be built again: found damaged, or without manifest, figures or files; reads no pixels."""
+    known = read_json(damage_path(cube)) if damage_path(cube).exists() else {}
+    recorded = {slot.slot for slot in info.active if known.get(str(slot.slot)) == slot.digest}
+    bare = {slot.slot for slot in info.active if _files(cube, info, slot) is None}
+    return frozenset(recorded | bare | lost_slots(cube, info))
+
+
+def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
+    """Active slots of which a file is missing or cut short, by their manifests: Zarr would read zeros."""
+    stored = size_of(cube)
+    return frozenset(
+        slot.slot
+        for slot in info.active
+        if not all(stored(file) == size for file, size in _files(cube, info, slot) or ())
+    )
+
+
+def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[Path, int]] | None:
+    """A slot's stored files and their sizes; None where its manifest or its figures are not its own or not there."""
+    try:
+        manifest = read_manifest(manifest_path(cube, slot.slot))
+    except (CubeError, StoreError):
+        return None
+    if manifest.digest != slot.digest or not samples_path(cube, slot.slot).exists():
+        return None
+    return [
+        (shard_file(cube, info, shard.array, slot.slot, shard.y, shard.x), shard.size)
+        for shard in manifest.shards
+        if shard.state == "data"
+    ]
