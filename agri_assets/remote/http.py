@@ -71,8 +71,7 @@ class Http:
     connections = 8
 
     def __init__(self) -> None:
-        hide_queries()
-        be_quiet()
+        quieten()
         self._pools: dict[str, urllib3.PoolManager] = {}
 
     def hurry(self) -> None:
@@ -147,19 +146,18 @@ class _HideQueries(logging.Filter):
         return True
 
 
-def hide_queries() -> None:
-    """Keep the query strings of addresses out of urllib3's own log, at every level."""
+def quieten() -> None:
+    """Leave it to our own lines to tell of retries, and keep query strings out of urllib3's log at every level.
+
+    A level that somebody has set for urllib3's log stays.
+    """
+    everything = logging.getLogger("urllib3")
+    if everything.level == logging.NOTSET:
+        everything.setLevel(logging.ERROR)
     for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
         log = logging.getLogger(f"urllib3.{name}")
         if not any(isinstance(known, _HideQueries) for known in log.filters):
             log.addFilter(_HideQueries())
-
-
-def be_quiet() -> None:
-    """Leave it to our own lines to tell of retries, unless somebody has set the level of urllib3's log."""
-    log = logging.getLogger("urllib3")
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.ERROR)
 
 
 def reason(error: BaseException) -> str:

@@ -79,9 +79,11 @@ class StacSearch:
     def _search(self, tile: str | None, strays: list[str]) -> Iterator[tuple[StacItem, str]]:
         """Items and their tiles, limited here again to days and cloud cover; what is none of that goes to `strays`."""
         # only searches need pystac-client and shapely
+        from agri_assets.remote.http import quieten
         from agri_assets.scenes.stac_api import search_items
         from agri_assets.scenes.stac_area import search_area
 
+        quieten()
         for document in search_items(self.settings, search_area(self.settings, tile)):
             try:
                 item = as_item(document, self._address(document))

@@ -123,7 +123,7 @@ def test_a_new_date_is_appended_and_the_old_one_untouched(site):
     assert outcome.metadata["dates_built"] == 1
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert [slot.date for slot in cube_info(cube).slots] == ["2023-08-15", "2023-08-10"]
-    ordered = open_cube(cube)
+    ordered = open_cube(str(cube))
     assert [str(day)[:10] for day in ordered["time"].values] == ["2023-08-10", "2023-08-15"]
     assert ordered["reflectance"].chunks == ((1, 1), (3,), (1024, 68), (1024, 56))
     assert (ordered["reflectance"].isel(time=0).values[1] == expected(site, 2, "B08")).all()

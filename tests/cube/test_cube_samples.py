@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agri_assets.cube import slots
+from agri_assets.cube import samples, slots
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.manifest import samples_path
 from agri_assets.cube.positions import share
@@ -60,7 +60,7 @@ def test_scene_figures_count_every_pixel_and_positions_whole_ones(tmp_path):
     figures = counted(tmp_path, classes, CloudSettings(), valid)
     assert len(figures) == 9 * 6
     assert (figures[["valid_fraction", "clear_fraction"]] == 1).all(axis=None)
-    assert astuple(scene_figures(tmp_path / "x.zarr", 0)) == pytest.approx((192 / 200, 288 / 300, 0))
+    assert astuple(scene_figures(tmp_path / "x.zarr", 0)) == pytest.approx((192 / 200, 288 / 300 * 192 / 200, 0))
 
 
 def test_what_is_no_class_is_counted_and_neither_valid_nor_clear(tmp_path):
@@ -87,17 +87,37 @@ def build(site, *records):
 def test_the_table_of_dates_tells_what_each_scene_is_worth(site):
     row = build(site, site.scene("2023-08-10", scl=12, hole=slice(0, 546))).tables["dates"].rows[0]
     # the left half of the classification is class 12, the upper half of the bands is without data
-    assert (row["valid"], row["clear"]) == (0.25, 0.5)
+    assert (row["valid"], row["clear"]) == (0.25, 0.25)
     assert row["scl_out_of_range"] == 1092 * 540
 
 
 def test_other_cloud_settings_count_classes_anew_and_keep_the_rest(site):
     record = site.scene("2023-08-10", scl=9, hole=slice(0, 546))
-    assert build(site, record).tables["dates"].rows[0]["clear"] == 0.5
+    # the left half is cloud, and of the right half the upper half is without data
+    assert build(site, record).tables["dates"].rows[0]["clear"] == 0.25
     site.inventory(record)
     changed = site.collection.model_copy(update={"clouds": CloudSettings(not_clear=(0,))})
     row = build_cube(changed, site.paths, "33TWL").tables["dates"].rows[0]
-    assert (row["valid"], row["clear"]) == (0.5, 1.0)
+    assert (row["valid"], row["clear"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("code", [None, 1])
+def test_a_pixel_without_data_is_not_clear(tmp_path, monkeypatch, code):
+    """Also where another version of the rule counted: the data of a slot are looked at again."""
+    classes = np.full((300, 200), 4, dtype=np.uint8)
+    valid = np.random.default_rng(0).random((300, 200)) < 0.5
+    if code:
+        monkeypatch.setattr(samples, "COUNTED", code)
+        monkeypatch.setattr(samples, "_clear", lambda *_: samples._Shares(np.ones((9, 6), np.float32), 1.0))
+    data = SlotPixels((), 0, valid, classes, np.zeros((3, 1, 1), np.uint16))
+    write_samples(tmp_path / "x.zarr", INFO, 0, data, CloudSettings())
+    monkeypatch.undo()
+    monkeypatch.setattr(samples, "open_array", lambda _, name: name)
+    monkeypatch.setattr(samples, "read_block", lambda *_: classes)
+    monkeypatch.setattr(samples, "_data", lambda *_: valid)
+    figures = slot_samples(tmp_path / "x.zarr", INFO, CloudSettings())[0]
+    assert (figures["clear_fraction"] == figures["valid_fraction"]).all()
+    assert scene_figures(tmp_path / "x.zarr", 0).scene_clear == pytest.approx(valid.mean())
 
 
 def test_figures_of_an_older_version_are_completed_from_the_cube(site):

@@ -56,6 +56,18 @@ def test_waits_as_long_as_the_host_asks_for(served, monkeypatch, caplog):
     assert "wait 1 s" in caplog.text
 
 
+def test_long_waits_of_our_own_are_told_in_one_line_and_urllib3_says_nothing(served, monkeypatch, caplog):
+    monkeypatch.setattr(http, "TOLD_WAIT_S", 0.05)
+    monkeypatch.setattr(http.Http, "backoff_s", 0.05)
+    logging.getLogger("urllib3").setLevel(logging.NOTSET)
+    client_module._forget()
+    served.fail("f.bin", "cut", times=3)
+    with caplog.at_level(logging.WARNING):
+        assert client().read(served.at("f.bin"), 0, 9) == CONTENT[:9]
+    assert {record.name.partition(".")[0] for record in caplog.records} == {"agri_assets"}
+    assert "tries without an answer; the next one in 0 s" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"), [("3", 3.0), ("99999", http.LONGEST_WAIT_S), ("soon", None), (None, None)]
 )
@@ -167,7 +179,7 @@ def test_the_proxy_of_the_environment_is_used(served, monkeypatch):
 def test_urllib3_logs_no_query(served, caplog):
     served.fail("f.bin", "cut")
     served.fail("f.bin", "status")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="urllib3"):
         client().read(served.at("f.bin?sig=planted&x=1"), 0, 9)
     assert "/f.bin" in caplog.text
     assert "planted" not in caplog.text

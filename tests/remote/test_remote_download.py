@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from agri_assets import progress
 from agri_assets.errors import RemoteError
 from agri_assets.remote import download as download_module
 from agri_assets.remote.download import download, parse_checksum
@@ -47,6 +48,19 @@ def test_a_copy_is_whole_checked_and_not_made_twice(served, tmp_path, name):
     before = served.counts["/f.bin"]
     download(served.at("f.bin"), target, size=size, checksum=checksum)
     assert served.counts["/f.bin"] == before
+
+
+def test_nothing_but_the_copy_stays(served, tmp_path):
+    download(served.at("f.bin"), tmp_path / "new/f.bin", size=len(CONTENT))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["f.bin"]
+
+
+def test_a_long_copy_tells_how_far_it_is(served, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LOG_INTERVAL_S", 0.0)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: False, raising=False)
+    with caplog.at_level(logging.INFO, logger="agri_assets"):
+        download(served.at("f.bin"), tmp_path / "f.bin", size=len(CONTENT))
+    assert "copying f.bin: 1/2 MB" in caplog.text
 
 
 def test_where_nothing_is_known_the_host_is_asked_for_the_size(served, tmp_path):

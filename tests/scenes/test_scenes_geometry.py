@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agri_assets.errors import SceneError
 from agri_assets.scenes.clouds import clear_mask, dilate, out_of_range
-from agri_assets.scenes.footprint import polygon
+from agri_assets.scenes.footprint import cut, polygon
 from agri_assets.scenes.naming import platform_name, tile_in, with_sequence
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.scenes.tile_grid import nominal_grid
@@ -32,6 +32,26 @@ def test_a_footprint_across_the_antimeridian_is_cut_there():
     shape = polygon([(179, 0), (-179, 0), (-179, 1), (179, 1), (179, 0)])
     assert shape["type"] == "MultiPolygon"
     assert [_area(part[0]) for part in shape["coordinates"]] == [1, 1]
+
+
+def test_every_part_of_a_footprint_is_cut_with_its_holes():
+    hole = [(-179.9, 0.2), (-179.1, 0.2), (-179.1, 0.8), (-179.9, 0.8), (-179.9, 0.2)]
+    across = [(179, 0), (-179, 0), (-179, 1), (179, 1), (179, 0)]
+    beyond = [(182, 5), (183, 5), (183, 6), (182, 6), (182, 5)]
+    plain = [(10, 5), (11, 5), (11, 6), (10, 6), (10, 5)]
+    cutting = cut([[across, hole], [beyond], [plain]])
+    parts = cutting["coordinates"]
+    assert [len(part) for part in parts] == [1, 2, 1, 1]
+    assert [sum(map(_area, part[:1])) - sum(map(_area, part[1:])) for part in parts] == pytest.approx([1, 0.52, 1, 1])
+    assert {lon for lon, _ in parts[2][0]} == {-178, -177}
+    assert all(-180 <= lon <= 180 for part in parts for ring in part for lon, _ in ring)
+
+
+def test_a_hole_across_the_antimeridian_is_cut_too():
+    across = [(178, 0), (-178, 0), (-178, 3), (178, 3), (178, 0)]
+    hole = [(179.5, 1), (-179.5, 1), (-179.5, 2), (179.5, 2), (179.5, 1)]
+    parts = cut([[across, hole]])["coordinates"]
+    assert sum(_area(part[0]) - sum(map(_area, part[1:])) for part in parts) == pytest.approx(11)
 
 
 def test_nominal_grids_are_those_of_real_products(shared_data):

@@ -16,6 +16,7 @@ from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.narrow import narrow
 from agri_assets.scenes.source import open_source
 from agri_assets.scenes.tile_grid import SNAP_M, SQUARE_M, nominal_grid
+from agri_assets.scenes.verify import verify_scene
 
 GRID = TileGrid(crs="EPSG:32633", transform=(10.0, 0.0, 499980.0, 0.0, -10.0, 5100000.0), height=1092, width=1081)
 
@@ -142,10 +143,23 @@ def test_a_tile_gets_the_grid_of_its_largest_readable_scene(collection, paths, m
     assert (grid.height, grid.width) == (largest, largest)
 
 
-def test_a_known_tile_keeps_its_grid(collection, paths, monkeypatch):
+@pytest.mark.parametrize("built", [True, False])
+def test_a_known_tile_keeps_its_grid_once_it_has_a_cube(collection, paths, monkeypatch, built):
     catalogued(collection, paths, monkeypatch, [96])
     monkeypatch.undo()
-    assert catalogued(collection, paths, monkeypatch, [96, 384]).height == 96
+    if built:
+        paths.cube("31TCJ").mkdir(parents=True)
+        (paths.cube("31TCJ") / "zarr.json").write_text("{}")
+    assert catalogued(collection, paths, monkeypatch, [None, 96, 384]).height == (96 if built else 384)
+    monkeypatch.undo()
+    assert catalogued(collection, paths, monkeypatch, [None]).height == (96 if built else 384)
+
+
+def test_a_scene_that_covers_more_than_the_catalogued_ones_is_told_what_to_do(collection, paths):
+    source = open_source(collection, paths)
+    record = source.read(source.scenes("31TCJ")[0])
+    with pytest.raises(SceneError, match=r"materialise tile_catalog.*delete cube/31TCJ\.zarr and tiles/31TCJ\.parquet"):
+        verify_scene(record, TileGrid.of(cropped(record, 96)))
 
 
 @pytest.mark.parametrize("size", [96, 384, 386, 400, 1010])

@@ -2,6 +2,8 @@ import argparse
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,27 @@ def test_an_address_without_an_item_is_told(site, capsys):
         assert main(["inspect", site.at(path)]) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert why in line
+
+
+def test_a_host_that_is_not_there_is_one_line_and_soon_told(site, tmp_path):
+    command = [sys.executable, "-m", "agri_assets", "inspect", "https://127.0.0.1:1/x.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("agri-assets: https://127.0.0.1:1/x.json: no whole answer")
+
+
+def test_a_failing_host_is_not_asked_as_long_as_by_a_run(site, capsys):
+    site.fail("item.json", "status", status=503, times=99)
+    assert main(["inspect", site.at("item.json")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert site.counts == {"/item.json": 3}
+
+
+def test_nothing_is_not_the_current_folder(products, monkeypatch, capsys):
+    monkeypatch.chdir(products[0])
+    assert main(["inspect", ""]) == 2
+    assert "no product is named" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from agri_assets.errors import SceneError
+from agri_assets.scenes.catalog import build_catalog
+from agri_assets.scenes.inventory import read_inventory, take_inventory
+from agri_assets.scenes.record import SceneState
 from agri_assets.scenes.safe import read_safe
 from agri_assets.scenes.settings import SafeSource, SampleSource
 from agri_assets.scenes.source import open_source
@@ -37,14 +40,24 @@ def test_directories_and_zips_are_listed(inbox, products, listed):
 
 
 @pytest.mark.parametrize("suffix", [".SAFE.zip", ".zip"])
-def test_the_unpacked_one_of_twins_is_read(inbox, products, listed, suffix):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_two_copies_of_one_product_are_rivals_and_the_unpacked_one_is_tried_first(
+    inbox, products, listed, collection, paths, suffix, damaged
+):
     (inbox / "zips").mkdir()
     twin = _zipped(products[0], inbox / "zips" / (products[0].name.removesuffix(".SAFE") + suffix))
-    (tile,) = listed().tiles()
-    assert {ref.name for ref in listed().scenes(tile)} == {path.name for path in products}
-    (line,) = listed().strays()
-    assert str(twin) in line
-    assert str(products[0]) in line
+    assert listed().strays() == ()
+    if damaged:
+        next(products[0].rglob("*_B02_10m.jp2")).write_bytes(b"")
+    build_catalog(collection, paths)
+    take_inventory(collection, paths, "31TCJ")
+    entries = {entry.name: entry for entry in read_inventory(paths, "31TCJ").entries}
+    unpacked, packed = entries[products[0].name], entries[str(twin.relative_to(inbox))]
+    if damaged:
+        assert (unpacked.state, packed.state) == (SceneState.REFUSED, SceneState.PRESENT)
+    else:
+        assert (unpacked.state, packed.state) == (SceneState.PRESENT, SceneState.SUPERSEDED)
+        assert packed.reason == f"the same product, also as {products[0]}"
 
 
 def test_a_zip_of_another_name_is_known_by_what_it_holds(inbox, products, listed):

@@ -13,6 +13,7 @@ from rasterio.shutil import copy as copy_raster
 from shapely.geometry import box, mapping, shape
 from urllib3 import Retry
 
+from agri_assets import progress
 from agri_assets.errors import RemoteError, SceneError
 from agri_assets.remote import client as client_module
 from agri_assets.remote.http import Http
@@ -282,7 +283,9 @@ def test_a_lost_copy_changes_the_stamp(source, tmp_path):
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_from_search_to_inventory(api, site, make_collection, tmp_path, download):
+def test_from_search_to_inventory(api, site, make_collection, tmp_path, download, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="agri_assets")
+    monkeypatch.setattr(progress, "LOG_INTERVAL_S", 0.0)
     where = {
         "kind": "stac",
         "path": api.url,
@@ -303,6 +306,9 @@ def test_from_search_to_inventory(api, site, make_collection, tmp_path, download
     )
     layers = [layer for record in inventory.present for layer in (*record.bands.values(), record.classification)]
     assert {"downloads" in layer.href for layer in layers} == {download}
+    # who waits sees that something goes on
+    assert "fields 33TWL: reading scenes: 1/2 scenes" in caplog.text
+    assert ("copying B02-" in caplog.text) is download
     searches = len(api.searches)
     again = take_inventory(collection, paths, "33TWL")
     assert again.data_version == outcome.data_version
