@@ -21,6 +21,7 @@ dev: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.shards
+	$(BIN)/python -m benchmarks.cube --quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
