@@ -1,7 +1,7 @@
-"""Product and item names say which satellite saw a scene and when: the metadata must say the same."""
+"""What metadata say twice must be the same: the tile, and which satellite saw a scene and when."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +37,27 @@ class Sensed:
     platform: str
     first: datetime
     last: datetime
+
+
+def one_tile(where: str, statements: Sequence[tuple[Stated, str]], advice: str) -> str:
+    """The one MGRS tile of several statements.
+
+    Args:
+        where: The product or item, for messages.
+        statements: Each with the tile that it names; at least one.
+        advice: What to do where they differ.
+
+    Raises:
+        SceneError: Two of them exclude each other; both are quoted.
+    """
+    first, tile = statements[0]
+    for other, another in statements[1:]:
+        if another != tile:
+            raise SceneError(
+                f"{where}: metadata contradict each other: {first.field} is {first.value[:120]!r}, tile {tile}, but "
+                f"{other.field} is {other.value[:120]!r}, tile {another}; {advice}"
+            )
+    return tile
 
 
 def sensed(name: str) -> Sensed | None:

@@ -3,6 +3,7 @@
 import re
 
 from agri_assets.errors import SceneError
+from agri_assets.scenes.agreement import Stated, one_tile
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.metadata_xml import SIZE_LIMIT, Document, descendants, parse_xml
 from agri_assets.scenes.naming import tile_in
@@ -42,19 +43,12 @@ def agreed_tile(product: Document, granule: Document | None, images: Images) -> 
         "TILE_ID": granule.optional("TILE_ID", "TILE_ID_2A") if granule else None,
         **{f"the image of {image.band}": image.stem.rpartition("/")[2] for image in images.by_band.values()},
     }
-    named = [(what, said, tile) for what, said in statements.items() if said and (tile := tile_in(said))]
+    named = [(Stated(what, said), tile) for what, said in statements.items() if said and (tile := tile_in(said))]
     if not named:
         raise SceneError(
             f"{product.where}: neither granule {images.granule[:120]!r} nor PRODUCT_URI names an MGRS tile"
         )
-    what, said, tile = named[0]
-    for other, says, another in named[1:]:
-        if another != tile:
-            raise SceneError(
-                f"{product.where}: metadata contradict each other: {what} is {said[:120]!r}, tile {tile}, but "
-                f"{other} is {says[:120]!r}, tile {another}; download the product again"
-            )
-    return tile
+    return one_tile(product.where, named, "download the product again")
 
 
 def tile_grid(granule: Document | None, tile: str, resolution: float) -> TileGrid:

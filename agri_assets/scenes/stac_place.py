@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from agri_assets.errors import SceneError
+from agri_assets.scenes.agreement import Stated, one_tile
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.naming import native_resolution, tile_in
 from agri_assets.scenes.record import SceneRecord
@@ -29,14 +30,8 @@ def agreed_tile(item: StacItem) -> str:
     named = list(_statements(item.document))
     if not named:
         raise SceneError(f"{item.location}: no grid:code, s2:mgrs_tile or tile in the id; cannot tell its MGRS tile")
-    what, said, tile = named[0]
-    for other, says, another in named[1:]:
-        if another != tile:
-            raise SceneError(
-                f"{item.location}: metadata contradict each other: {what} is {said[:120]!r}, tile {tile}, but {other} "
-                f"is {says[:120]!r}, tile {another}; {ADVICE}"
-            )
-    return tile
+    statements = [(Stated(what, said), tile) for what, said, tile in named]
+    return one_tile(item.location, statements, ADVICE)
 
 
 def require_place(record: SceneRecord, item: StacItem) -> SceneRecord:

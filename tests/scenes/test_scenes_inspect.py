@@ -1,10 +1,8 @@
 import argparse
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +12,7 @@ from agri_assets.errors import SceneError
 from agri_assets.remote import client as client_module
 from agri_assets.remote.http import Http
 from agri_assets.scenes.read import inspect_product
+from tests.remote.server import RemoteServer
 
 KEYS = [
     "scene_id", "source", "platform", "mgrs_tile", "level", "acquired", "processing_baseline", "cloud_cover", "crs",
@@ -70,12 +69,9 @@ def test_a_product_is_found_by_its_metadata_file(products):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("server", Path(__file__).parents[1] / "remote" / "server.py")
-    server = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(server)
     monkeypatch.setattr(Http, "backoff_s", 0.001)
     client_module._forget()
-    with server.RemoteServer(tmp_path) as site:
+    with RemoteServer(tmp_path) as site:
         yield site
     client_module._forget()
 

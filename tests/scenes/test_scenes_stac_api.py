@@ -1,7 +1,6 @@
 """Searching a STAC API, over a local one that serves the real items and their rasters."""
 
 import copy
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -28,20 +27,10 @@ from agri_assets.scenes.source import open_source
 from agri_assets.scenes.stac import record_of
 from agri_assets.scenes.stac_area import search_area, tile_footprint
 from agri_assets.store.layout import CollectionPaths
+from tests.remote.server import RemoteServer
+from tests.scenes.stac_server import FILTER, ITEM_SEARCH, StacApi
 
 SIX = "sentinel2_stac/sentinel-2-l2a"
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-api_module = _module(HERE / "stac_server.py")
-site_module = _module(HERE.parent / "remote" / "server.py")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +58,7 @@ def served(shared_data, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def site(served):
-    with site_module.RemoteServer(served) as server:
+    with RemoteServer(served) as server:
         yield server
 
 
@@ -90,7 +79,7 @@ def items(site) -> list[dict]:
 
 @pytest.fixture
 def api(site, items):
-    return api_module.StacApi(site, items)
+    return StacApi(site, items)
 
 
 @pytest.fixture
@@ -150,9 +139,9 @@ def test_days_and_cloud_cover_limit_the_search(api, source, items):
     assert api.searches[-1]["query"] == {"eo:cloud_cover": {"lte": 20.0}}
 
 
-@pytest.mark.parametrize(("conforms", "asked"), [((), None), ((api_module.FILTER,), "filter")])
+@pytest.mark.parametrize(("conforms", "asked"), [((), None), ((FILTER,), "filter")])
 def test_cloud_cover_is_filtered_here_where_the_server_does_not(site, items, source, api, conforms, asked):
-    api.conforms = ["https://api.stacspec.org/v1.0.0/core", api_module.ITEM_SEARCH, *conforms]
+    api.conforms = ["https://api.stacspec.org/v1.0.0/core", ITEM_SEARCH, *conforms]
     clear = {item["id"] for item in items if item["properties"]["eo:cloud_cover"] <= 20}
     found = source(max_cloud=20)
     assert {ref.name for tile in found.tiles() for ref in found.scenes(tile)} == clear
