@@ -1,7 +1,8 @@
 """The stage that appends a tile's new dates to its cube and rewrites its tile index."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -15,8 +16,9 @@ from agri_assets.cube.masking import masked, with_mask
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.samples import slot_samples
 from agri_assets.cube.schema import CubeInfo, shard_size
-from agri_assets.cube.slots import append, commit, settle, wanted_dates
+from agri_assets.cube.slots import Wanted, append, commit, settle, wanted_dates
 from agri_assets.cube.summary import BuildReport, cube_outcome
+from agri_assets.cube.workers import workers_at
 from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError, is_transient
 from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.catalog import catalog_tile
@@ -86,10 +88,10 @@ def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: st
 @dataclass(frozen=True)
 class _Update:
     info: CubeInfo
-    built: tuple[str, ...]
-    refused: tuple[str, ...]
-    vanished: tuple[str, ...]
-    settled: bool
+    built: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    settled: bool = True
 
 
 def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) -> _Update:
@@ -107,19 +109,30 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     if info.slots:
         # also mends the arrays' own metadata where a build was killed right after its commit
         commit(cube, info)
+    update = _append(cube, info, missing, collection) if missing else _Update(info)
+    if not update.info.active:
+        raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {update.refused[0]}")
+    return replace(update, vanished=tuple(vanished))
+
+
+def _append(cube: Path, info: CubeInfo, missing: Sequence[Wanted], collection: Collection) -> _Update:
     built, refused = [], []
     settled = True
-    for wanted in missing:
-        try:
-            with masked(wanted, collection.clouds) as ready:
-                info = append(cube, info, ready, collection.clouds)
-            built.append(wanted.date)
-        except SceneError as error:
-            refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
-            settled = settled and not is_transient(error)
-    if not info.active:
-        raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {refused[0]}")
-    return _Update(info, tuple(built), tuple(refused), tuple(vanished), settled)
+    with workers_at(collection.dask) as workers:
+        if workers.apart and collection.clouds.mask != "scl":
+            raise CubeError(
+                f"{cube}: clouds.mask {collection.clouds.mask} is made on this machine, where the workers at "
+                f"{collection.dask} do not see it; use dask: threads or processes, or mask: scl"
+            )
+        for wanted in missing:
+            try:
+                with masked(wanted, collection.clouds) as ready:
+                    info = append(cube, info, ready, collection.clouds, workers)
+                built.append(wanted.date)
+            except SceneError as error:
+                refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
+                settled = settled and not is_transient(error)
+    return _Update(info, tuple(built), tuple(refused), settled=settled)
 
 
 def _damaged(cube: Path) -> frozenset[int]:

@@ -1,7 +1,8 @@
 """Figures of every position of one slot, kept beside its manifest so that the index never needs the pixels again."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from agri_assets.cube.graph import worker_count
 from agri_assets.cube.manifest import samples_path
 from agri_assets.cube.open import open_array, read_block
 from agri_assets.cube.positions import Fractions, share
@@ -102,7 +104,7 @@ def _data(cube: Path, info: CubeInfo, slot: int) -> Mask:
 def _clear(classes: Classes, valid: Mask, info: CubeInfo, clouds: CloudSettings) -> _Shares:
     """Shares of pixels that are valid and clear; a scene without a classification is clear where it is valid."""
     if info.grid is None or not classes.any():
-        return _shares((valid[rows] for rows in _strips(info)), info)
+        return _shares(lambda rows: valid[rows], info)
     resolution = info.grid.resolution
     halo = math.ceil(clouds.dilate_m / resolution)
 
@@ -112,7 +114,7 @@ def _clear(classes: Classes, valid: Mask, info: CubeInfo, clouds: CloudSettings)
         seen = clear_mask(classes[first : rows.stop + halo], clouds, resolution)[rows.start - first :]
         return seen[: _length(rows)] & valid[rows]
 
-    return _shares((clear(rows) for rows in _strips(info)), info)
+    return _shares(clear, info)
 
 
 def _strips(info: CubeInfo) -> list[slice]:
@@ -124,16 +126,20 @@ def _length(rows: slice) -> int:
     return int(rows.stop - rows.start)
 
 
-def _shares(strips: Iterable[Mask], info: CubeInfo) -> _Shares:
-    positions, count = [], 0
-    for mask in strips:
-        positions.append(share(mask, info.tile_size))
-        count += int(np.count_nonzero(mask))
-    return _Shares(np.concatenate(positions), count / (info.height * info.width))
+def _shares(mask: Callable[[slice], Mask], info: CubeInfo) -> _Shares:
+    """Shares of the true pixels of a mask that is made strip by strip, several at a time."""
+
+    def strip(rows: slice) -> tuple[Fractions, int]:
+        pixels = mask(rows)
+        return share(pixels, info.tile_size), int(np.count_nonzero(pixels))
+
+    with ThreadPoolExecutor(worker_count()) as pool:
+        positions, counts = zip(*pool.map(strip, _strips(info)), strict=True)
+    return _Shares(np.concatenate(positions), sum(counts) / (info.height * info.width))
 
 
 def _store(cube: Path, slot: int, usable: Mask, classes: Classes, info: CubeInfo, clouds: CloudSettings) -> None:
-    valid = _shares((usable[rows] for rows in _strips(info)), info)
+    valid = _shares(lambda rows: usable[rows], info)
     clear = _clear(classes, usable, info, clouds)
     rows, cols = np.indices(valid.positions.shape, dtype=np.int32)
     frame = pd.DataFrame(

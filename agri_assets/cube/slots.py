@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resampling, Slot
 from agri_assets.cube.shards import slot_folder
+from agri_assets.cube.workers import Workers
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import SceneError
 from agri_assets.objects import remove_folder
@@ -103,7 +105,7 @@ def _counts(slot: Slot, wanted: Mapping[str, Wanted], holds: Mapping[str | None,
     return slot.active and slot.date in wanted
 
 
-def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings, workers: Workers) -> CubeInfo:
     """Build one date into a new slot and commit it; an older slot of the date becomes inactive in the same instant.
 
     Raises:
@@ -113,7 +115,7 @@ def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) ->
     longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
     failure = manifest_folder(cube) / f"failed-{wanted.date}.json"
     try:
-        pixels = build_slot(cube, longer, number, wanted.records)
+        pixels = build_slot(cube, longer, number, wanted.records, workers)
     except SceneError as error:
         write_manifest(failure, _failed(wanted, longer, str(error)))
         for name in (BANDS_ARRAY, CLASSES_ARRAY):
@@ -121,8 +123,10 @@ def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) ->
         raise
     failure.unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)
-    write_samples(cube, longer, number, pixels, clouds)
-    write_look(cube, number, pixels.look)
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(write_look, cube, number, pixels.look)
+        write_samples(cube, longer, number, pixels, clouds)
+        look.result()
     write_manifest(manifest_path(cube, number), manifest)
     earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
     committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})

@@ -137,7 +137,7 @@ def test_only_a_date_that_its_host_did_not_give_is_tried_again_by_itself(site, m
     good, bad = site.scene("2023-08-10"), site.scene("2023-08-15", seed=1)
     really = slots.build_slot
 
-    def build_slot(cube, info, number, records):
+    def build_slot(cube, info, number, records, workers):
         if records[0].scene_id == bad.scene_id:
             raise RemoteError("the host does not answer", transient=transient)
         return really(cube, info, number, records)
