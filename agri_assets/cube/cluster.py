@@ -54,11 +54,18 @@ class Cluster:
         require_sane(len(tasks), what)
         futures: list[Any] = self.client.compute(list(tasks))
         results: dict[Any, Any] = {}
+        patience = time.monotonic() + WORKERLESS_S
         try:
             while len(results) < len(futures):
-                for future in self._done([future for future in futures if future not in results]):
-                    results[future] = future.result()
-                    finished(results[future])
+                for future, result in self._ended([future for future in futures if future not in results]):
+                    results[future] = result
+                    finished(result)
+                if self.client.scheduler_info()["workers"]:
+                    patience = time.monotonic() + WORKERLESS_S
+                elif time.monotonic() > patience:
+                    raise CubeError(
+                        f"{self.name}: has had no worker for {WORKERLESS_S:.0f} s; start workers and try again"
+                    )
         except KilledWorker as error:
             raise CubeError(
                 f"{self.name}: {what}: a task ended {error.allowed_failures + 1} workers, most likely for want of "
@@ -77,25 +84,21 @@ class Cluster:
         except (asyncio.CancelledError, OSError, ValueError) as error:
             logger.warning("%s: workers could not be told that a date has ended: %s", self.name, error)
 
-    def _done(self, futures: Sequence[Any]) -> Sequence[Any]:
-        """Some futures that have ended.
+    def _ended(self, futures: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """Futures that end within a moment, with their results; none is waited for any longer.
 
-        Raises:
-            CubeError: There has been no worker for too long.
+        A result whose worker dies before it could be fetched is computed again, and comes at a later time.
         """
-        patience = time.monotonic() + WORKERLESS_S
-        while True:
+        try:
+            with self.client.as_current():
+                ended = wait(futures, timeout=POLL_S, return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            return
+        for future in ended.done:
             try:
-                with self.client.as_current():
-                    ended = wait(futures, timeout=POLL_S, return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
-                return tuple(ended.done)
+                yield future, future.result(timeout=POLL_S)
             except TimeoutError:
-                if self.client.scheduler_info()["workers"]:
-                    patience = time.monotonic() + WORKERLESS_S
-                elif time.monotonic() > patience:
-                    raise CubeError(
-                        f"{self.name}: has had no worker for {WORKERLESS_S:.0f} s; start workers and try again"
-                    ) from None
+                logger.info("%s: a worker was lost with its results; they are computed again", self.name)
 
 
 @contextmanager
