@@ -12,6 +12,7 @@ from agri_assets.cube.archive_files import open_archive
 from agri_assets.cube.archive_index import CONTENT, ArchiveIndex, archive_index, listed_roles
 from agri_assets.cube.archive_lists import list_files
 from agri_assets.cube.archive_names import read_names
+from agri_assets.cube.damage import damaged_slots
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
@@ -21,7 +22,7 @@ from agri_assets.labels.settings import ClassLabels
 from agri_assets.objects import file_of
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.settings import ArchiveSource
-from agri_assets.store.commit import locked
+from agri_assets.store.commit import locked, sweep
 from agri_assets.store.fingerprint import file_digest, file_stamp, fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
@@ -64,11 +65,14 @@ def build_archive_cube(collection: Collection, paths: CollectionPaths) -> Outcom
         code=CODE_VERSION,
     )
 
-    def work() -> Outcome:
-        with locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"):
-            return _build(collection, paths, pixels, inputs)
-
-    return run_stage(paths.receipt("tile_cube", ARCHIVE_TILE), inputs, work, f"{collection.name}/tile_cube")
+    return run_stage(
+        paths.receipt("tile_cube", ARCHIVE_TILE),
+        inputs,
+        lambda: _build(collection, paths, pixels, inputs),
+        f"{collection.name}/tile_cube",
+        again=_is_damaged(paths.cube(ARCHIVE_TILE)),
+        lock=lambda: locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"),
+    )
 
 
 def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
@@ -80,6 +84,8 @@ def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
 def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: str) -> Outcome:
     source, labels = _settings(collection)
     cube = paths.cube(ARCHIVE_TILE)
+    for target in (cube, paths.tiles(ARCHIVE_TILE), paths.receipt("tile_cube", ARCHIVE_TILE), samples_path(cube, 0)):
+        sweep(target)
     fresh = not _is_whole(paths, pixels)
     if fresh:
         with open_archive(source.path) as archive:
@@ -96,10 +102,13 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
 def _is_whole(paths: CollectionPaths, pixels: str) -> bool:
     """Whether the cube that is there was made whole from these pixels."""
     cube = paths.cube(ARCHIVE_TILE)
-    manifest, samples = manifest_path(cube, 0), samples_path(cube, 0)
-    if not all(path.exists() for path in (cube / "zarr.json", manifest, samples)):
-        return False
-    return cube_info(cube).slots[0].fingerprint == pixels == read_manifest(manifest).fingerprint
+    # without a manifest, or with that of another build, it counts as damaged
+    there = (cube / "zarr.json").exists() and not _is_damaged(cube)
+    return there and cube_info(cube).slots[0].fingerprint == pixels
+
+
+def _is_damaged(cube: Path) -> bool:
+    return (cube / "zarr.json").exists() and bool(damaged_slots(cube, cube_info(cube)))
 
 
 def _outcome(paths: CollectionPaths, made: ArchiveIndex, inputs: str, fresh: bool) -> Outcome:

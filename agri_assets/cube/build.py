@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 
 from agri_assets.config import Collection
+from agri_assets.cube.commit import clear_uncommitted, find_root
 from agri_assets.cube.damage import damaged_slots
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.land_index import scene_index
@@ -22,7 +23,7 @@ from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
-from agri_assets.store.commit import locked
+from agri_assets.store.commit import locked, sweep
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
@@ -56,18 +57,20 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         code=CODE_VERSION,
     )
 
-    def work() -> Outcome:
-        with locked(paths.cube(tile), f"the cube of {tile}"):
-            return _build(collection, paths, tile, inputs)
-
-    broken = bool(_damaged(paths.cube(tile)))
     return run_stage(
-        paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}", again=broken
+        paths.receipt("tile_cube", tile),
+        inputs,
+        lambda: _build(collection, paths, tile, inputs),
+        f"{collection.name}/tile_cube {tile}",
+        again=bool(_damaged(paths.cube(tile))),
+        lock=lambda: locked(paths.cube(tile), f"the cube of {tile}"),
     )
 
 
 def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: str) -> Outcome:
     started = time.monotonic()
+    for target in (paths.tiles(tile), paths.receipt("tile_cube", tile)):
+        sweep(target)
     update = _update_pixels(collection, paths, tile)
     took = time.monotonic() - started
     index = _write_index(collection, paths, tile, update.info)
@@ -98,6 +101,8 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     records = read_inventory(paths, tile).present
     if not records:
         raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
+    root = find_root(cube)
+    clear_uncommitted(cube)
     before = _existing(cube, collection) or _empty(collection, paths, tile)
     wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
     info, missing, gone = settle(before, wanted_now, _damaged(cube))
@@ -106,13 +111,13 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     ]
     if info.slots:
         # also mends the arrays' own metadata where a build was killed right after its commit
-        commit(cube, info)
+        commit(root, info)
     built, refused = [], []
     settled = True
     for wanted in missing:
         try:
             with masked(wanted, collection.clouds) as ready:
-                info = append(cube, info, ready, collection.clouds)
+                info = append(root, info, ready, collection.clouds)
             built.append(wanted.date)
         except SceneError as error:
             refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
