@@ -12,7 +12,7 @@ from agri_assets.cube.archive_files import open_archive
 from agri_assets.cube.archive_index import CONTENT, ArchiveIndex, archive_index, listed_roles
 from agri_assets.cube.archive_lists import list_files
 from agri_assets.cube.archive_names import read_names
-from agri_assets.cube.damage import damaged_slots
+from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
@@ -84,7 +84,10 @@ def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
 def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: str) -> Outcome:
     source, labels = _settings(collection)
     cube = paths.cube(ARCHIVE_TILE)
-    for target in (cube, paths.tiles(ARCHIVE_TILE), paths.receipt("tile_cube", ARCHIVE_TILE), samples_path(cube, 0)):
+    for target in (
+        *(cube, samples_path(cube, 0), manifest_path(cube, 0), paths.tiles(ARCHIVE_TILE)),
+        *(paths.receipt("tile_cube", ARCHIVE_TILE), _picture_path(paths)),
+    ):
         sweep(target)
     fresh = not _is_whole(paths, pixels)
     if fresh:
@@ -93,6 +96,7 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
             listed_roles(archive.images, source, labels)
             read_names([image.relative for image in archive.images], source, collection.tile_size)
             write_archive(archive, cube, collection.bands, collection.tile_size, pixels)
+        record_damage(cube, {})
     samples = pd.read_parquet(file_of(samples_path(cube, 0)))
     index = archive_index(samples, source, labels, collection.tile_size, collection.split.resolution)
     write_index(paths.tiles(ARCHIVE_TILE), index.frame)
@@ -108,7 +112,9 @@ def _is_whole(paths: CollectionPaths, pixels: str) -> bool:
 
 
 def _is_damaged(cube: Path) -> bool:
-    return (cube / "zarr.json").exists() and bool(damaged_slots(cube, cube_info(cube)))
+    """Whether it is there and must be made again."""
+    there = (cube / "zarr.json").exists()
+    return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
 
 
 def _outcome(paths: CollectionPaths, made: ArchiveIndex, inputs: str, fresh: bool) -> Outcome:
@@ -161,5 +167,8 @@ def _picture(paths: CollectionPaths) -> Path:
     info = cube_info(paths.cube(ARCHIVE_TILE))
     height = min(info.height, 4 * info.tile_size)
     pixels = read_block(open_reflectance(paths.cube(ARCHIVE_TILE)), 0, 0, 0, (height, info.width))
-    path = paths.receipt("tile_cube", ARCHIVE_TILE).with_name(f"{ARCHIVE_TILE}-tiles.png")
-    return write_picture(path, stretch(pixels[list(true_colour(info.bands))]))
+    return write_picture(_picture_path(paths), stretch(pixels[list(true_colour(info.bands))]))
+
+
+def _picture_path(paths: CollectionPaths) -> Path:
+    return paths.receipt("tile_cube", ARCHIVE_TILE).with_name(f"{ARCHIVE_TILE}-tiles.png")

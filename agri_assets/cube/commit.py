@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore, StorePath
@@ -29,35 +28,33 @@ def find_root(cube: Path) -> Guarded:
     return Guarded.found(cube / ROOT)
 
 
-def write_coordinates(root: Path, info: CubeInfo, document: dict[str, Any]) -> None:
+def write_coordinates(root: Path, info: CubeInfo, document: dict[str, Any], mend: bool = False) -> None:
     """Write the coordinates' values; like shards they are invisible until the commit.
 
-    In a cube that is already committed only the last date is new, and nothing else is touched.
+    In a cube that is already committed only the last date is new, and nothing else is looked at unless it is to be
+    mended.
     """
+    fresh = mend or not (root / ROOT).exists()
+    for name, content in coordinate_files(info, document, only_last_date=not fresh).items():
+        _replace(root / name, content)
+
+
+def coordinate_files(info: CubeInfo, document: dict[str, Any], only_last_date: bool = False) -> dict[str, bytes]:
+    """What the files of the coordinates hold, by their names below the cube; what is all zero has none."""
     metadata = document["consolidated_metadata"]["metadata"]
-    dates = [slot.date for slot in info.slots if slot.date]
-    if not (root / ROOT).exists():
-        for name, values in coordinates(info).items():
-            _write_values(root, name, metadata[name], values)
-    if dates:
-        last = len(dates) - 1
-        _write_values(root, "time", metadata["time"], _days(dates[last]), last)
-
-
-def _days(day: str) -> npt.NDArray[np.int64]:
-    return np.array([(date.fromisoformat(day) - EPOCH).days])
-
-
-def _write_values(
-    root: Path, name: str, metadata: dict[str, Any], values: npt.NDArray[Any], first: int | None = None
-) -> None:
-    """Write a coordinate, or its values from `first` on: encoded by zarr, put in place as all else is."""
     kept: dict[str, Buffer] = {}
+    days = np.array([(date.fromisoformat(slot.date) - EPOCH).days for slot in info.slots if slot.date], dtype=np.int64)
     with plain_pipeline():
-        array: zarr.Array[Any] = zarr.Array.from_dict(StorePath(MemoryStore(kept), name), metadata)
-        array[... if first is None else slice(first, None)] = values
-    for key, content in kept.items():
-        _replace(root / key, content.to_bytes())
+        for name, values in ({} if only_last_date else coordinates(info)).items():
+            _encoded(kept, name, metadata)[...] = values
+        if days.size:
+            first = days.size - 1 if only_last_date else 0
+            _encoded(kept, "time", metadata)[first:] = days[first:]
+    return {name: content.to_bytes() for name, content in kept.items()}
+
+
+def _encoded(kept: dict[str, Buffer], name: str, metadata: dict[str, Any]) -> zarr.Array[Any]:
+    return zarr.Array.from_dict(StorePath(MemoryStore(kept), name), metadata[name])
 
 
 def commit_root(root: Guarded, document: dict[str, Any]) -> None:

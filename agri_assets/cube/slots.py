@@ -138,10 +138,10 @@ def _append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings
     return committed
 
 
-def commit(root: Guarded, info: CubeInfo) -> None:
-    """Make the cube what `info` says; its shards must be there already."""
+def commit(root: Guarded, info: CubeInfo, mend: bool = False) -> None:
+    """Make the cube what `info` says; its shards must be there already. `mend` looks at all coordinates, too."""
     document = root_document(info)
-    write_coordinates(root.path.parent, info, document)
+    write_coordinates(root.path.parent, info, document, mend)
     commit_root(root, document)
 
 
