@@ -193,8 +193,8 @@ def look(way: str, cube: Path, allowed: Mapping[str, set[str]], least: set[str])
     return True
 
 
-def _watch(pointer: Path, allowed: dict[str, set[str]], least: set[str], ended: Any, answer: Any) -> None:
-    polls, errors, there = 0, [], set()
+def _watch(pointer: Path, allowed: dict[str, set[str]], least: set[str], events: Any, answer: Any) -> None:
+    (began, ended), polls, errors, there = events, 0, [], set()
     warnings.simplefilter("ignore")
     while not ended.wait(0.1) and not errors:
         cube = Path(pointer.read_text())
@@ -208,6 +208,7 @@ def _watch(pointer: Path, allowed: dict[str, set[str]], least: set[str], ended: 
             except Exception as error:
                 errors.append(f"{type(error).__name__}: {error}")
             polls += 1
+        began.set()
     answer.put((polls, errors))
 
 
@@ -215,11 +216,12 @@ def _watch(pointer: Path, allowed: dict[str, set[str]], least: set[str], ended: 
 def watched(pointer: Path, allowed: Mapping[str, set[str]], least: set[str]) -> Iterator[None]:
     """A reader in a process of its own that polls the cube whose path stands in `pointer`, in every way."""
     context = multiprocessing.get_context("spawn")
-    ended, answer = context.Event(), context.SimpleQueue()
-    arguments = (pointer, {day: set(found) for day, found in allowed.items()}, set(least), ended, answer)
+    (began, ended), answer = (context.Event(), context.Event()), context.SimpleQueue()
+    arguments = (pointer, {day: set(found) for day, found in allowed.items()}, set(least), (began, ended), answer)
     reader = context.Process(target=_watch, args=arguments)
     reader.start()
     try:
+        assert began.wait(120)
         yield
     finally:
         ended.set()

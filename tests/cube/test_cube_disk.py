@@ -9,15 +9,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.patrol import check_cube
 from agri_assets.cube.verify import verify_cube
-from agri_assets.defs.ingest import scene_assets
-from agri_assets.defs.resources import Store
 from agri_assets.errors import StoreError
 from agri_assets.store.layout import CollectionPaths
 from tests.cube.killing import WAYS, Builder, builder, look, orphans
+from tests.cube.materializing import materialize
 from tests.cube.test_cube_kills import TILE, World, an_append
 
 PAGE = 4096
@@ -135,38 +133,6 @@ def test_a_read_only_disk(small, disk):
     message = rf"^{disk.folder}/.*: cannot be written \(Read-only file system\); .*AGRI_DATA_ROOT$"
     with pytest.raises(StoreError, match=message):
         build_cube(changed, paths, TILE)
-
-
-class SiteStore(Store):
-    """The store that an asset gets, on the site."""
-
-    settings: str
-    root: str
-
-    def collection(self, name: str) -> Collection:
-        return Collection.model_validate_json(self.settings)
-
-    def paths(self, name: str) -> CollectionPaths:
-        return CollectionPaths(Path(self.root), name)
-
-
-def materialize(site, root: Path, **config: bool) -> dg.ExecuteInProcessResult:
-    """Materialise the tile's cube as Dagster does it."""
-    from agri_assets.config import Outline
-
-    outline = Outline(archive=False, models=())
-    assets = scene_assets("scenes", outline)
-    instance = dg.DagsterInstance.ephemeral()
-    instance.add_dynamic_partitions("scenes_tiles", [TILE])
-    store = SiteStore(settings=site.collection.model_dump_json(), root=str(root))
-    return dg.materialize(
-        assets,
-        selection=[dg.AssetKey(["scenes", "tile_cube"])],
-        partition_key=TILE,
-        instance=instance,
-        resources={"store": store},
-        run_config={"ops": {"scenes__tile_cube": {"config": config}}},
-    )
 
 
 def test_dagster_tells_of_a_full_disk_in_one_line(small, disk):
