@@ -1,5 +1,6 @@
 """The stage that appends a tile's new dates to its cube and rewrites its tile index."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,8 @@ from pathlib import Path
 import geopandas as gpd
 
 from agri_assets.config import Collection
-from agri_assets.cube.damage import damaged_slots
+from agri_assets.cube.commit import clear_uncommitted, find_root
+from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.land_index import scene_index
 from agri_assets.cube.land_shares import read_land_shares
@@ -24,10 +26,12 @@ from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
-from agri_assets.store.commit import locked
+from agri_assets.store.commit import Guarded, locked, sweep
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
+
+logger = logging.getLogger(__name__)
 
 CODE_VERSION = "3"
 """Raised when the same cube would get another index."""
@@ -58,18 +62,20 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         code=CODE_VERSION,
     )
 
-    def work() -> Outcome:
-        with locked(paths.cube(tile), f"the cube of {tile}"):
-            return _build(collection, paths, tile, inputs)
-
-    broken = bool(_damaged(paths.cube(tile)))
     return run_stage(
-        paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}", again=broken
+        paths.receipt("tile_cube", tile),
+        inputs,
+        lambda: _build(collection, paths, tile, inputs),
+        f"{collection.name}/tile_cube {tile}",
+        again=_is_damaged(paths.cube(tile)),
+        lock=lambda: locked(paths.cube(tile), f"the cube of {tile}"),
     )
 
 
 def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: str) -> Outcome:
     started = time.monotonic()
+    for target in (paths.tiles(tile), paths.receipt("tile_cube", tile)):
+        sweep(target)
     update = _update_pixels(collection, paths, tile)
     took = time.monotonic() - started
     index = _write_index(collection, paths, tile, update.info)
@@ -100,34 +106,38 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     records = read_inventory(paths, tile).present
     if not records:
         raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
+    root = find_root(cube)
+    clear_uncommitted(cube)
     before = _existing(cube, collection) or _empty(collection, paths, tile)
     wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
-    info, missing, gone = settle(before, wanted_now, _damaged(cube))
+    damaged = damaged_slots(cube, before) if before.slots else frozenset()
+    info, missing, gone = settle(before, wanted_now, damaged)
+    for slot in (slot for slot in before.slots if slot.slot in damaged):
+        logger.warning("%s %s: slot %d is damaged or lost; its date is built again", tile, slot.date, slot.slot)
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
     ]
     if info.slots:
-        # also mends the arrays' own metadata where a build was killed right after its commit
-        commit(cube, info)
-    update = _append(cube, info, missing, collection) if missing else _Update(info)
+        _mend(root, info, damaged)
+    update = _append(root, info, missing, collection) if missing else _Update(info)
     if not update.info.active:
         raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {update.refused[0]}")
     return replace(update, vanished=tuple(vanished))
 
 
-def _append(cube: Path, info: CubeInfo, missing: Sequence[Wanted], collection: Collection) -> _Update:
+def _append(root: Guarded, info: CubeInfo, missing: Sequence[Wanted], collection: Collection) -> _Update:
     built, refused = [], []
     settled = True
     with workers_at(collection.dask) as workers:
         if workers.apart and collection.clouds.mask != "scl":
             raise CubeError(
-                f"{cube}: clouds.mask {collection.clouds.mask} is made on this machine, where the workers at "
+                f"{info.tile}: clouds.mask {collection.clouds.mask} is made on this machine, where the workers at "
                 f"{collection.dask} do not see it; use dask: threads or processes, or mask: scl"
             )
         for wanted in missing:
             try:
                 with masked(wanted, collection.clouds) as ready:
-                    info = append(cube, info, ready, collection.clouds, workers)
+                    info = append(root, info, ready, collection.clouds, workers)
                 built.append(wanted.date)
             except SceneError as error:
                 refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
@@ -135,8 +145,18 @@ def _append(cube: Path, info: CubeInfo, missing: Sequence[Wanted], collection: C
     return _Update(info, tuple(built), tuple(refused), settled=settled)
 
 
-def _damaged(cube: Path) -> frozenset[int]:
-    return damaged_slots(cube, cube_info(cube)) if (cube / "zarr.json").exists() else frozenset()
+def _is_damaged(cube: Path) -> bool:
+    there = (cube / "zarr.json").exists()
+    return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
+
+
+def _mend(root: Guarded, info: CubeInfo, damaged: frozenset[int]) -> None:
+    """Mend coordinates that are damaged, and arrays' own metadata where a build was killed right after its commit."""
+    cube = root.path.parent
+    broken = COORDINATES in recorded(cube)
+    commit(root, info, mend=broken)
+    if broken:
+        record_damage(cube, {slot.slot: slot for slot in info.slots if slot.slot in damaged})
 
 
 def _existing(cube: Path, collection: Collection) -> CubeInfo | None:
