@@ -4,17 +4,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
-
 from agri_assets.config import Collection
 from agri_assets.cube.damage import damaged_slots
-from agri_assets.cube.index import index_digest, write_index
-from agri_assets.cube.land_index import scene_index
+from agri_assets.cube.dated_index import DatedIndex, DateRows, write_dated_index
+from agri_assets.cube.land_index import scene_positions
 from agri_assets.cube.land_shares import read_land_shares
 from agri_assets.cube.masking import masked, with_mask
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.samples import slot_samples
-from agri_assets.cube.schema import CubeInfo, shard_size
+from agri_assets.cube.schema import CubeInfo, Slot, shard_size
 from agri_assets.cube.slots import append, commit, settle, wanted_dates
 from agri_assets.cube.summary import BuildReport, cube_outcome
 from agri_assets.errors import CubeError, IdentityError, SceneError, StoreError, is_transient
@@ -22,12 +20,13 @@ from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
+from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import locked
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 """Raised when the same cube would get another index."""
 
 
@@ -73,7 +72,7 @@ def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: st
     index = _write_index(collection, paths, tile, update.info)
     report = BuildReport(
         info=update.info,
-        index=index_digest(index),
+        index=index.digest,
         built=update.built,
         refused=update.refused,
         vanished=update.vanished,
@@ -154,14 +153,19 @@ def _empty(collection: Collection, paths: CollectionPaths, tile: str) -> CubeInf
     )
 
 
-def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> gpd.GeoDataFrame:
+def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> DatedIndex:
     if not isinstance(collection.labels, LandLabels) or info.grid is None:
         raise CubeError(f"{collection.name}: is an archive; build it with build_archive_cube")
     land = read_land_shares(paths.land_cover(tile), info.grid, info.tile_size, collection.labels)
-    samples = slot_samples(paths.cube(tile), info, collection.clouds)
-    index = scene_index(info, samples, land, collection.labels, collection.split.resolution)
-    write_index(paths.tiles(tile), index)
-    return index
+    positions = scene_positions(info, land, collection.labels, collection.split.resolution)
+    dates = (_date_rows(paths.cube(tile), info, slot, collection.clouds) for slot in info.active)
+    return write_dated_index(paths.tiles(tile), positions, dates)
+
+
+def _date_rows(cube: Path, info: CubeInfo, slot: Slot, clouds: CloudSettings) -> DateRows:
+    figures = slot_samples(cube, info, slot.slot, clouds)
+    valid, clear = (figures[name].to_numpy() for name in ("valid_fraction", "clear_fraction"))
+    return DateRows(slot.slot, str(slot.date), slot.scene_id, valid, clear)
 
 
 def _upstream(paths: CollectionPaths, asset: str, tile: str) -> str:
