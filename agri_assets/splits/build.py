@@ -1,13 +1,17 @@
 """The stage `splits`: assign, prove, take the train statistics of what was proved, and write."""
 
+from pathlib import Path
+
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from agri_assets.config import Collection
 from agri_assets.cube.open import cube_info
 from agri_assets.splits.archive_proof import cell_words
 from agri_assets.splits.assign import assign_scenes
-from agri_assets.splits.assignments import arrange, write_assignments
-from agri_assets.splits.check import check_splits, prove
+from agri_assets.splits.assignments import SCHEMA, arrange, write_assignments
+from agri_assets.splits.check import Proved, check_splits, prove
 from agri_assets.splits.inputs import SplitInputs, listed_roles, read_indexes, split_inputs
 from agri_assets.splits.lists import assign_archive
 from agri_assets.splits.picture import split_map
@@ -35,6 +39,22 @@ def build_splits(collection: Collection, paths: CollectionPaths) -> Outcome:
         lambda: _build(collection, paths, inputs),
         f"{collection.name}/splits",
     )
+
+
+def assign_and_prove(collection: Collection, paths: CollectionPaths, inputs: SplitInputs, file: Path) -> Proved:
+    """All of the stage but the statistics of the train pixels: assign, write the assignments, prove what was written.
+
+    Args:
+        collection: The collection.
+        paths: Where it lies.
+        inputs: What `split_inputs` found.
+        file: Where to write the assignments: a file of this machine that nobody takes for the live one yet.
+    """
+    index = read_indexes(paths, inputs)
+    assignments = _assign(collection, inputs, index)
+    proved = prove(collection, inputs, assignments, index)
+    pq.write_table(pa.Table.from_pandas(assignments, schema=SCHEMA, preserve_index=False), file)
+    return proved
 
 
 def _build(collection: Collection, paths: CollectionPaths, inputs: SplitInputs) -> Outcome:
