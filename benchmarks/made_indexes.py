@@ -24,8 +24,7 @@ from agri_assets.progress import track
 from agri_assets.scenes.catalog import CatalogTile, write_catalog
 from agri_assets.scenes.grid import TileGrid, tile_id
 from agri_assets.scenes.tile_grid import SQUARE_M, nominal_grid
-from agri_assets.splits.build import assign_and_prove
-from agri_assets.splits.check import Proved
+from agri_assets.splits.build import Made, assign_and_prove
 from agri_assets.splits.inputs import split_inputs
 from agri_assets.store.commit import staged, write_json
 from agri_assets.store.layout import CollectionPaths
@@ -77,7 +76,7 @@ def made_collection(root: Path) -> tuple[Collection, CollectionPaths]:
     return Collection.model_validate(fields), CollectionPaths(root, NAME)
 
 
-def run_splits(collection: Collection, paths: CollectionPaths) -> Proved:
+def run_splits(collection: Collection, paths: CollectionPaths) -> Made:
     """The stage `splits` over made indexes: all of it but the statistics of the train pixels, which are not there."""
     inputs = split_inputs(collection, paths)
     with staged(paths.assignments) as file:
@@ -136,7 +135,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) > 1:
         write_made_indexes(root, int(arguments[1]), int(arguments[2]))
     else:
-        print(run_splits(*made_collection(root)).counts)
+        print(run_splits(*made_collection(root)).proved.tally.roles)
 
 
 if __name__ == "__main__":
