@@ -123,6 +123,36 @@ class ObjectPath(PosixPath):
         except FileNotFoundError:
             raise StoreError(f"{self}: cannot be put; create the bucket {self.parts[1]!r} first") from None
 
+    @property
+    def tag(self) -> str | None:
+        """Tag of the object's present state; None where there is none."""
+        import obstore
+
+        try:
+            return ask(self, lambda: obstore.head(self.bucket, self.key))["e_tag"] or ""
+        except FileNotFoundError:
+            return None
+
+    def put_if(self, content: bytes, tag: str | None) -> str | None:
+        """Put the whole object only while its state is `tag` (None: while there is no object).
+
+        Returns:
+            The tag of the new state; None where the state was another, and nothing was put.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = "create" if tag is None else {"e_tag": tag}
+        try:
+            done = ask(self, lambda: obstore.put(self.bucket, self.key, content, mode=mode))
+        except (AlreadyExistsError, PreconditionError):
+            return None
+        except FileNotFoundError:
+            if tag is not None:
+                return None
+            raise StoreError(f"{self}: cannot be put; create the bucket {self.parts[1]!r} first") from None
+        return done["e_tag"] or ""
+
     def unlink(self, missing_ok: bool = False) -> None:
         """Delete the object."""
         import obstore

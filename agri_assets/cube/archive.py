@@ -12,6 +12,7 @@ from agri_assets.cube.archive_files import open_archive
 from agri_assets.cube.archive_index import CONTENT, ArchiveIndex, archive_index, listed_roles
 from agri_assets.cube.archive_lists import list_files
 from agri_assets.cube.archive_names import read_names
+from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
 from agri_assets.cube.index import index_digest, write_index
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
@@ -21,7 +22,7 @@ from agri_assets.labels.settings import ClassLabels
 from agri_assets.objects import file_of
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.settings import ArchiveSource
-from agri_assets.store.commit import locked
+from agri_assets.store.commit import locked, sweep
 from agri_assets.store.fingerprint import file_digest, file_stamp, fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, run_stage
@@ -64,11 +65,14 @@ def build_archive_cube(collection: Collection, paths: CollectionPaths) -> Outcom
         code=CODE_VERSION,
     )
 
-    def work() -> Outcome:
-        with locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"):
-            return _build(collection, paths, pixels, inputs)
-
-    return run_stage(paths.receipt("tile_cube", ARCHIVE_TILE), inputs, work, f"{collection.name}/tile_cube")
+    return run_stage(
+        paths.receipt("tile_cube", ARCHIVE_TILE),
+        inputs,
+        lambda: _build(collection, paths, pixels, inputs),
+        f"{collection.name}/tile_cube",
+        again=_is_damaged(paths.cube(ARCHIVE_TILE)),
+        lock=lambda: locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"),
+    )
 
 
 def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
@@ -80,6 +84,11 @@ def _settings(collection: Collection) -> tuple[ArchiveSource, ClassLabels]:
 def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: str) -> Outcome:
     source, labels = _settings(collection)
     cube = paths.cube(ARCHIVE_TILE)
+    for target in (
+        *(cube, samples_path(cube, 0), manifest_path(cube, 0), paths.tiles(ARCHIVE_TILE)),
+        *(paths.receipt("tile_cube", ARCHIVE_TILE), _picture_path(paths)),
+    ):
+        sweep(target)
     fresh = not _is_whole(paths, pixels)
     if fresh:
         with open_archive(source.path) as archive:
@@ -87,6 +96,7 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
             listed_roles(archive.images, source, labels)
             read_names([image.relative for image in archive.images], source, collection.tile_size)
             write_archive(archive, cube, collection.bands, collection.tile_size, pixels)
+        record_damage(cube, {})
     samples = pd.read_parquet(file_of(samples_path(cube, 0)))
     index = archive_index(samples, source, labels, collection.tile_size, collection.split.resolution)
     write_index(paths.tiles(ARCHIVE_TILE), index.frame)
@@ -96,10 +106,15 @@ def _build(collection: Collection, paths: CollectionPaths, pixels: str, inputs: 
 def _is_whole(paths: CollectionPaths, pixels: str) -> bool:
     """Whether the cube that is there was made whole from these pixels."""
     cube = paths.cube(ARCHIVE_TILE)
-    manifest, samples = manifest_path(cube, 0), samples_path(cube, 0)
-    if not all(path.exists() for path in (cube / "zarr.json", manifest, samples)):
-        return False
-    return cube_info(cube).slots[0].fingerprint == pixels == read_manifest(manifest).fingerprint
+    # without a manifest, or with that of another build, it counts as damaged
+    there = (cube / "zarr.json").exists() and not _is_damaged(cube)
+    return there and cube_info(cube).slots[0].fingerprint == pixels
+
+
+def _is_damaged(cube: Path) -> bool:
+    """Whether it is there and must be made again."""
+    there = (cube / "zarr.json").exists()
+    return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
 
 
 def _outcome(paths: CollectionPaths, made: ArchiveIndex, inputs: str, fresh: bool) -> Outcome:
@@ -152,5 +167,8 @@ def _picture(paths: CollectionPaths) -> Path:
     info = cube_info(paths.cube(ARCHIVE_TILE))
     height = min(info.height, 4 * info.tile_size)
     pixels = read_block(open_reflectance(paths.cube(ARCHIVE_TILE)), 0, 0, 0, (height, info.width))
-    path = paths.receipt("tile_cube", ARCHIVE_TILE).with_name(f"{ARCHIVE_TILE}-tiles.png")
-    return write_picture(path, stretch(pixels[list(true_colour(info.bands))]))
+    return write_picture(_picture_path(paths), stretch(pixels[list(true_colour(info.bands))]))
+
+
+def _picture_path(paths: CollectionPaths) -> Path:
+    return paths.receipt("tile_cube", ARCHIVE_TILE).with_name(f"{ARCHIVE_TILE}-tiles.png")

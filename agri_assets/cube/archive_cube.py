@@ -10,7 +10,7 @@ from dask.delayed import delayed
 
 from agri_assets.cube.archive_files import Archive
 from agri_assets.cube.archive_survey import Sample, load, survey
-from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.commit import commit_root, find_root, write_coordinates
 from agri_assets.cube.graph import SharedMeter, require_sane, run_graph
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_path, samples_path, write_manifest
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
@@ -43,7 +43,7 @@ def write_archive(archive: Archive, cube: Path, bands: tuple[str, ...], tile_siz
         slot = info.slots[0].model_copy(update={"digest": manifest.digest})
         document = root_document(info.model_copy(update={"slots": (slot,)}))
         write_coordinates(staging, info, document)
-        commit_root(staging, document)
+        commit_root(find_root(staging), document)
     with staged(samples_path(cube, 0)) as path:
         sample_table(samples, info).to_parquet(path, index=False)
     write_manifest(manifest_path(cube, 0), manifest)

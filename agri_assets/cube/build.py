@@ -1,11 +1,13 @@
 """The stage that appends a tile's new dates to its cube and rewrites its tile index."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from agri_assets.config import Collection
-from agri_assets.cube.damage import damaged_slots
+from agri_assets.cube.commit import clear_uncommitted, find_root
+from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
 from agri_assets.cube.dated_index import DatedIndex, DateRows, write_dated_index
 from agri_assets.cube.land_index import scene_positions
 from agri_assets.cube.land_shares import read_land_shares
@@ -21,10 +23,12 @@ from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.inventory import read_inventory
 from agri_assets.scenes.settings import CloudSettings
-from agri_assets.store.commit import locked
+from agri_assets.store.commit import Guarded, locked, sweep
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, read_outcome, run_stage
+
+logger = logging.getLogger(__name__)
 
 CODE_VERSION = "4"
 """Raised when the same cube would get another index."""
@@ -55,18 +59,20 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         code=CODE_VERSION,
     )
 
-    def work() -> Outcome:
-        with locked(paths.cube(tile), f"the cube of {tile}"):
-            return _build(collection, paths, tile, inputs)
-
-    broken = bool(_damaged(paths.cube(tile)))
     return run_stage(
-        paths.receipt("tile_cube", tile), inputs, work, f"{collection.name}/tile_cube {tile}", again=broken
+        paths.receipt("tile_cube", tile),
+        inputs,
+        lambda: _build(collection, paths, tile, inputs),
+        f"{collection.name}/tile_cube {tile}",
+        again=_is_damaged(paths.cube(tile)),
+        lock=lambda: locked(paths.cube(tile), f"the cube of {tile}"),
     )
 
 
 def _build(collection: Collection, paths: CollectionPaths, tile: str, inputs: str) -> Outcome:
     started = time.monotonic()
+    for target in (paths.tiles(tile), paths.receipt("tile_cube", tile)):
+        sweep(target)
     update = _update_pixels(collection, paths, tile)
     took = time.monotonic() - started
     index = _write_index(collection, paths, tile, update.info)
@@ -97,21 +103,25 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     records = read_inventory(paths, tile).present
     if not records:
         raise CubeError(f"{tile}: the inventory holds no usable scene; see the reasons in the metadata of raw_scenes")
+    root = find_root(cube)
+    clear_uncommitted(cube)
     before = _existing(cube, collection) or _empty(collection, paths, tile)
     wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
-    info, missing, gone = settle(before, wanted_now, _damaged(cube))
+    damaged = damaged_slots(cube, before) if before.slots else frozenset()
+    info, missing, gone = settle(before, wanted_now, damaged)
+    for slot in (slot for slot in before.slots if slot.slot in damaged):
+        logger.warning("%s %s: slot %d is damaged or lost; its date is built again", tile, slot.date, slot.slot)
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
     ]
     if info.slots:
-        # also mends the arrays' own metadata where a build was killed right after its commit
-        commit(cube, info)
+        _mend(root, info, damaged)
     built, refused = [], []
     settled = True
     for wanted in missing:
         try:
             with masked(wanted, collection.clouds) as ready:
-                info = append(cube, info, ready, collection.clouds)
+                info = append(root, info, ready, collection.clouds)
             built.append(wanted.date)
         except SceneError as error:
             refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
@@ -121,8 +131,18 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     return _Update(info, tuple(built), tuple(refused), tuple(vanished), settled)
 
 
-def _damaged(cube: Path) -> frozenset[int]:
-    return damaged_slots(cube, cube_info(cube)) if (cube / "zarr.json").exists() else frozenset()
+def _is_damaged(cube: Path) -> bool:
+    there = (cube / "zarr.json").exists()
+    return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
+
+
+def _mend(root: Guarded, info: CubeInfo, damaged: frozenset[int]) -> None:
+    """Mend coordinates that are damaged, and arrays' own metadata where a build was killed right after its commit."""
+    cube = root.path.parent
+    broken = COORDINATES in recorded(cube)
+    commit(root, info, mend=broken)
+    if broken:
+        record_damage(cube, {slot.slot: slot for slot in info.slots if slot.slot in damaged})
 
 
 def _existing(cube: Path, collection: Collection) -> CubeInfo | None:

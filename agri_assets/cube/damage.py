@@ -1,6 +1,6 @@
-"""What is known to be damaged: found by `verify`, or lost from disk; the next build makes those dates again."""
+"""What is known to be damaged: found by `verify`, or lost from disk; the next build makes it again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agri_assets.cube.manifest import manifest_folder, manifest_path, read_manifest, samples_path
@@ -10,36 +10,51 @@ from agri_assets.errors import CubeError, StoreError
 from agri_assets.objects import size_of
 from agri_assets.store.commit import read_json, write_json
 
+COORDINATES = "coordinates"
+"""Stands among the numbers of damaged slots where coordinates are damaged."""
+
 
 def damage_path(cube: Path) -> Path:
     """Which slots `verify` found damaged, by number, with the digests that they should have."""
     return manifest_folder(cube) / "damaged.json"
 
 
-def record_damage(cube: Path, damaged: Mapping[int, Slot]) -> None:
+def record_damage(cube: Path, damaged: Mapping[int, Slot], coordinates: bool = False) -> None:
     """Keep what `verify` found until the next time it looks; nothing is kept of a cube that is whole."""
-    if damaged:
-        write_json(damage_path(cube), {str(number): slot.digest for number, slot in sorted(damaged.items())})
+    found = {str(number): slot.digest for number, slot in sorted(damaged.items())}
+    if coordinates:
+        found[COORDINATES] = COORDINATES
+    if found:
+        write_json(damage_path(cube), found)
     else:
         damage_path(cube).unlink(missing_ok=True)
 
 
+def recorded(cube: Path) -> Mapping[str, str]:
+    """What `verify` found, as it was kept."""
+    known: dict[str, str] = read_json(damage_path(cube)) if damage_path(cube).exists() else {}
+    return known
+
+
 def damaged_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
     """Active slots that must be built again: found damaged, or without manifest, figures or files; reads no pixels."""
-    known = read_json(damage_path(cube)) if damage_path(cube).exists() else {}
-    recorded = {slot.slot for slot in info.active if known.get(str(slot.slot)) == slot.digest}
-    bare = {slot.slot for slot in info.active if _files(cube, info, slot) is None}
-    return frozenset(recorded | bare | lost_slots(cube, info))
+    known, stored = recorded(cube), size_of(cube)
+
+    def broken(slot: Slot) -> bool:
+        files = _files(cube, info, slot)
+        return known.get(str(slot.slot)) == slot.digest or files is None or _is_lost(stored, files)
+
+    return frozenset(slot.slot for slot in info.active if broken(slot))
 
 
 def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
     """Active slots of which a file is missing or cut short, by their manifests: Zarr would read zeros."""
     stored = size_of(cube)
-    return frozenset(
-        slot.slot
-        for slot in info.active
-        if not all(stored(file) == size for file, size in _files(cube, info, slot) or ())
-    )
+    return frozenset(slot.slot for slot in info.active if _is_lost(stored, _files(cube, info, slot) or []))
+
+
+def _is_lost(stored: Callable[[Path], int | None], files: Sequence[tuple[Path, int]]) -> bool:
+    return any(stored(file) != size for file, size in files)
 
 
 def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[Path, int]] | None:

@@ -17,7 +17,7 @@ from agri_assets.cube.pipeline import bulk_array
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo
 from agri_assets.errors import CubeError
 from agri_assets.objects import ObjectPath
-from agri_assets.store.commit import flush, publish
+from agri_assets.store.commit import flush, publish, writing
 from agri_assets.store.fingerprint import file_digest
 
 
@@ -61,20 +61,23 @@ class ShardWriter:
 
         Raises:
             CubeError: The block is not exactly one shard.
+            StoreError: The disk is full or refuses.
         """
         self._require_whole(y, x, block)
         path = shard_file(self.root, self.info, self.name, self.slot, y, x)
-        # what an interrupted build left must not be read and merged with
-        path.unlink(missing_ok=True)
+        if not isinstance(path, ObjectPath):
+            # what an interrupted build left must not be read and merged with
+            path.unlink(missing_ok=True)
         digest = pixel_digest(block)
         if not block.any():
             return ShardRecord(array=self.name, y=y, x=x, state="empty", digest=digest)
         height, width = block.shape[-2:]
         depth = [slice(None)] * (block.ndim - 2)
         place = (slice(self.slot, self.slot + 1), *depth, slice(y, y + height), slice(x, x + width))
-        self.array[place] = block[np.newaxis]
         file = shard_file(self.staging, self.info, self.name, self.slot, y, x)
-        flush(file)
+        with writing(file):
+            self.array[place] = block[np.newaxis]
+            flush(file)
         record = ShardRecord(
             array=self.name, y=y, x=x, state="data", digest=digest, sha256=file_digest(file), size=file.stat().st_size
         )

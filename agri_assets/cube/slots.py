@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.commit import clear_uncommitted, commit_root, write_coordinates
 from agri_assets.cube.looks import write_look
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resampling, Slot
-from agri_assets.cube.shards import slot_folder
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import SceneError
-from agri_assets.objects import remove_folder
 from agri_assets.scenes.record import SceneRecord
 from agri_assets.scenes.settings import CloudSettings
+from agri_assets.store.commit import Guarded
 from agri_assets.store.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -103,39 +102,51 @@ def _counts(slot: Slot, wanted: Mapping[str, Wanted], holds: Mapping[str | None,
     return slot.active and slot.date in wanted
 
 
-def append(cube: Path, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+def append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
     """Build one date into a new slot and commit it; an older slot of the date becomes inactive in the same instant.
 
     Raises:
         SceneError: A raster cannot be read; the cube stays as it was, and a manifest says why.
+        StoreError: The disk is full or refuses; the cube stays as it was.
     """
-    number = len(info.slots)
-    longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
-    failure = manifest_folder(cube) / f"failed-{wanted.date}.json"
+    cube = root.path.parent
     try:
-        pixels = build_slot(cube, longer, number, wanted.records)
+        return _append(root, info, wanted, clouds)
     except SceneError as error:
-        write_manifest(failure, _failed(wanted, longer, str(error)))
-        for name in (BANDS_ARRAY, CLASSES_ARRAY):
-            remove_folder(slot_folder(cube, name, number))
+        clear_uncommitted(cube)
+        write_manifest(_failure(cube, wanted), _failed(wanted, info, str(error)))
         raise
-    failure.unlink(missing_ok=True)
+    except Exception:
+        # half a date would take the space that is missing
+        clear_uncommitted(cube)
+        raise
+
+
+def _append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+    cube, number = root.path.parent, len(info.slots)
+    longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
+    pixels = build_slot(cube, longer, number, wanted.records)
+    _failure(cube, wanted).unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)
     write_samples(cube, longer, number, pixels, clouds)
     write_look(cube, number, pixels.look)
     write_manifest(manifest_path(cube, number), manifest)
     earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
     committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})
-    commit(cube, committed)
+    commit(root, committed)
     logger.info("%s %s: committed as slot %d (%s)", info.tile, wanted.date, number, wanted.scene_id)
     return committed
 
 
-def commit(cube: Path, info: CubeInfo) -> None:
-    """Make the cube what `info` says; its shards must be there already."""
+def commit(root: Guarded, info: CubeInfo, mend: bool = False) -> None:
+    """Make the cube what `info` says; its shards must be there already. `mend` looks at all coordinates, too."""
     document = root_document(info)
-    write_coordinates(cube, info, document)
-    commit_root(cube, document)
+    write_coordinates(root.path.parent, info, document, mend)
+    commit_root(root, document)
+
+
+def _failure(cube: Path, wanted: Wanted) -> Path:
+    return manifest_folder(cube) / f"failed-{wanted.date}.json"
 
 
 def _manifest(wanted: Wanted, number: int, pixels: SlotPixels) -> SlotManifest:
@@ -153,7 +164,7 @@ def _failed(wanted: Wanted, info: CubeInfo, reason: str) -> SlotManifest:
     """None of a slot that could not be filled is committed, so every shard of it counts as failed."""
     places = [(name, *place) for name in (BANDS_ARRAY, CLASSES_ARRAY) for place in info.shards]
     return SlotManifest(
-        slot=len(info.slots) - 1,
+        slot=len(info.slots),
         date=wanted.date,
         scene_id=wanted.scene_id,
         fingerprint=wanted.fingerprint,

@@ -1,10 +1,13 @@
 """The checks that stand beside the assets; what must not happen is refused by the stages themselves."""
 
+import logging
 from dataclasses import dataclass
 
 import dagster as dg
 
 from agri_assets.store.receipt import Outcome
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,41 @@ STAGE_CHECKS = {
     "land_map": StageCheck("map_complete", "Every position of the tile could be mapped."),
 }
 """Per kind of asset, the warning check that shows what its stage warned of."""
+
+CHECKSUMS = StageCheck(
+    "checksums",
+    "Stored shards are those that were written, by their manifests: what this run wrote is read back, of all the rest "
+    "presence and size are compared, and a part of it is read, another one each time. `verify_all: true` in the run's "
+    "configuration, and the command `agri-assets verify`, read everything.",
+    blocking=True,
+)
+"""That the cube on disk is whole."""
+
+SHOWN = 20
+"""Most problems that an event lists."""
+
+
+def checksums_result(asset: dg.AssetKey, outcome: Outcome, written: int, everything: bool) -> dg.AssetCheckResult:
+    """Check the cube that a stage made or found done; blocks what is downstream of damage."""
+    from agri_assets.cube.patrol import check_cube
+
+    found = check_cube(outcome.path, 0 if outcome.reused else written, everything)
+    for problem in found.problems:
+        logger.error("%s", problem)
+    damage = {f"damage {index}": text for index, text in enumerate(found.problems[:SHOWN], start=1)}
+    advice = f"materialise {asset.to_user_string()} again: it builds exactly what is damaged anew"
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=CHECKSUMS.name,
+        passed=not found.problems,
+        metadata={
+            "shards_read": found.shards,
+            "problems": len(found.problems),
+            **damage,
+            **({"what to do": advice} if damage else {}),
+        },
+    )
+
 
 DISJOINT = StageCheck(
     "disjoint_on_the_ground",

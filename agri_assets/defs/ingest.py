@@ -8,11 +8,13 @@ import dagster as dg
 from pydantic import Field
 
 from agri_assets.config import Outline
-from agri_assets.defs.checks import STAGE_CHECKS
+from agri_assets.defs.checks import CHECKSUMS, STAGE_CHECKS, checksums_result
+from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
-from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
+from agri_assets.defs.stages import finish, one_line_failures, run_tile_asset
 from agri_assets.remote.address import provider_of
+from agri_assets.store.receipt import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +25,24 @@ class InventoryConfig(dg.Config):
     retry_refused: bool = Field(default=False, description="Try scenes again that were refused, changed or not.")
 
 
+class CubeConfig(dg.Config):
+    """What a run of `tile_cube` may be asked for."""
+
+    verify_all: bool = Field(default=False, description="Read the whole cube and compare it with its checksums.")
+
+
 def pool_of(address: str | None) -> str | None:
     """The pool that all steps share which read from one provider; none for what is on disk."""
     return provider_of(address) if address else None
+
+
+def finish_cube(
+    context: dg.AssetExecutionContext, outcome: Outcome, written: int, config: CubeConfig
+) -> dg.MaterializeResult:
+    """The result of a cube with both of its checks; `written` dates are new."""
+    key = context.asset_key
+    checksums = checksums_result(key, outcome, written, config.verify_all)
+    return materialized(outcome, STAGE_CHECKS["tile_cube"].result(key, outcome), checksums)
 
 
 def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]:
@@ -94,13 +111,15 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         group_name=collection,
         kinds={"zarr", "dask"},
         pool=source_pool,
-        check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key)],
+        check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key), CHECKSUMS.spec(cube_key)],
         description="The tile's sharded Zarr cube of reflectance and its tile index.",
     )
-    def tile_cube(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def tile_cube(context: dg.AssetExecutionContext, store: Store, config: CubeConfig) -> dg.MaterializeResult:
         from agri_assets.cube.build import build_cube
 
-        return run_tile_asset(context, store, "tile_cube", build_cube)
+        with one_line_failures():
+            outcome = build_cube(store.collection(collection), store.paths(collection), context.partition_key)
+            return finish_cube(context, outcome, written=int(outcome.metadata["dates_built"] or 0), config=config)
 
     return [tile_catalog, raw_scenes, land_cover, tile_cube]
 
@@ -113,12 +132,14 @@ def archive_assets(collection: str) -> list[dg.AssetsDefinition]:
         key=key,
         group_name=collection,
         kinds={"zarr"},
-        check_specs=[STAGE_CHECKS["tile_cube"].spec(key)],
+        check_specs=[STAGE_CHECKS["tile_cube"].spec(key), CHECKSUMS.spec(key)],
         description="The archive's images in the cube layout, mixed by content, and their tile index.",
     )
-    def tile_cube(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def tile_cube(context: dg.AssetExecutionContext, store: Store, config: CubeConfig) -> dg.MaterializeResult:
         from agri_assets.cube.archive import build_archive_cube
 
-        return run_stage_asset(context, store, "tile_cube", build_archive_cube)
+        with one_line_failures():
+            outcome = build_archive_cube(store.collection(collection), store.paths(collection))
+            return finish_cube(context, outcome, written=1, config=config)
 
     return [tile_cube]

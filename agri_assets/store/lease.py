@@ -38,6 +38,11 @@ POLL_S = 1.0
 _held: set["Lease"] = set()
 
 
+def clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system has such a clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 @dataclass(frozen=True)
 class _Sight:
     """A lease as it was found: its state's tag, its holder, and the seconds since the last sign of life."""
@@ -73,14 +78,23 @@ class Lease:
         path: Its object.
         tag: Tag of the object's state as this process wrote it.
         lost: Whether somebody else has it now, or may have.
+        asked: When its last put began, by `clock`.
+        renewed: When the last put began that was done.
     """
 
     path: ObjectPath
     tag: str = ""
     lost: bool = False
+    asked: float = 0.0
+    renewed: float = 0.0
     beats: int = 0
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def expired(self) -> bool:
+        """Whether somebody else may have it by now: this process slept, or the network was gone."""
+        return clock() - self.renewed > EXPIRY_S
 
     def acquire(self, what: str, timeout_s: float) -> None:
         """Wait for the lease; a negative `timeout_s` waits for ever.
@@ -89,13 +103,13 @@ class Lease:
             StoreError: Somebody else holds it.
         """
         deadline = time.monotonic() + timeout_s if timeout_s >= 0 else float("inf")
-        while not self._put("create"):
+        while not self._put(None):
             found = self._look()
             if found is None:
                 continue
             if found.holder.get("name") == self.name:
                 # the answer to our own put was lost on its way
-                self.tag = found.tag
+                self.tag, self.renewed = found.tag, self.asked
                 return
             if found.seems_abandoned and self._stays(found) and self._put(found.tag):
                 logger.warning("%s: took over the lock of %s", what, found)
@@ -109,45 +123,34 @@ class Lease:
 
     def keep(self) -> None:
         """Renew until the lease is released or lost; runs in a thread of its own."""
-        renewed = time.monotonic()
         while not self.ended.wait(BEAT_S):
             try:
                 if self._put(self.tag) or self._was_ours():
-                    renewed = time.monotonic()
                     continue
                 self.lost = True
             except StoreError as error:
                 logger.warning("%s: the lock could not be renewed: %s", self.path, error)
-                self.lost = time.monotonic() - renewed > EXPIRY_S
+                self.lost = self.expired
             if self.lost:
                 logger.error("%s: the lock was lost; nothing more is written", self.path)
                 return
 
     def release(self) -> None:
-        """End it; a lease that was lost is another's and stays."""
+        """End it; a lease that was lost, or may have been, is another's and stays."""
         self.ended.set()
-        if not self.lost:
+        if not (self.lost or self.expired):
             self.path.unlink(missing_ok=True)
 
-    def _put(self, condition: str) -> bool:
-        """Write the lease: `create` it, or replace the state with that tag; False where somebody came first."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
-
+    def _put(self, tag: str | None) -> bool:
+        """Write the lease where there is none, or over the state with that tag; False where somebody came first."""
         self.beats += 1
         # every state differs from the one before, and so does its tag
         state = {"host": socket.gethostname(), "pid": os.getpid(), "name": self.name, "beat": self.beats}
-        mode: Any = condition if condition == "create" else {"e_tag": condition}
-        content = json.dumps(state).encode()
-        try:
-            done = ask(self.path, lambda: obstore.put(self.path.bucket, self.path.key, content, mode=mode))
-        except (AlreadyExistsError, PreconditionError):
+        self.asked = clock()
+        done = self.path.put_if(json.dumps(state).encode(), tag)
+        if done is None:
             return False
-        except FileNotFoundError:
-            if condition == "create":
-                raise StoreError(f"{self.path}: cannot be put; create the bucket first") from None
-            return False
-        self.tag = done["e_tag"] or ""
+        self.tag, self.renewed = done, self.asked
         return True
 
     def _look(self) -> _Sight | None:
@@ -184,7 +187,7 @@ class Lease:
         found = self._look()
         if found is None or found.holder.get("name") != self.name:
             return False
-        self.tag = found.tag
+        self.tag, self.renewed = found.tag, self.asked
         return True
 
 
@@ -217,5 +220,5 @@ def require_leases(target: ObjectPath) -> None:
         StoreError: It has.
     """
     for lease in list(_held):
-        if lease.lost:
+        if lease.lost or lease.expired:
             raise StoreError(f"{target}: not written, since another process took over {lease.path}; run it again")

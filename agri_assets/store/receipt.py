@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -110,7 +111,14 @@ def _with_paths(outcome: Outcome, change: Callable[[Path], Path]) -> Outcome:
     return outcome.model_copy(update={"path": change(outcome.path), "pictures": pictures, "outputs": outputs})
 
 
-def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what: str, again: bool = False) -> Outcome:
+def run_stage(
+    receipt: Path,
+    fingerprint: str,
+    work: Callable[[], Outcome],
+    what: str,
+    again: bool = False,
+    lock: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Outcome:
     """Do `work` unless its receipt says that it is done for this fingerprint; write the receipt last.
 
     Args:
@@ -119,12 +127,14 @@ def run_stage(receipt: Path, fingerprint: str, work: Callable[[], Outcome], what
         work: Makes the output and returns its outcome.
         what: Name of the stage, for the log.
         again: Do it even so.
+        lock: Held while it is done and its receipt is written.
     """
     if not again and (done := find_outcome(receipt, fingerprint)):
         logger.info("%s: already up to date, nothing done (%s)", what, done.summary)
         return done
-    outcome = work()
-    write_outcome(receipt, outcome)
+    with lock():
+        outcome = work()
+        write_outcome(receipt, outcome)
     for warning in outcome.warnings:
         logger.warning("%s: %s", what, warning)
     logger.info("%s: %s", what, outcome.summary)
