@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from agri_assets.config import Collection
+from agri_assets.cube.commit import find_root
 from agri_assets.cube.looks import look_path
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path, write_manifest
 from agri_assets.cube.masking import with_mask
@@ -112,7 +113,7 @@ def fill_dates(collection: Collection, paths: CollectionPaths, tile: str) -> Cub
     longer = info.model_copy(update={"slots": tuple(slots)})
     # one after the other, as dates arrive: each commit writes the last date's coordinate
     for count in range(real + 1, len(slots) + 1):
-        commit(cube, longer.model_copy(update={"slots": tuple(slots[:count])}))
+        commit(find_root(cube), longer.model_copy(update={"slots": tuple(slots[:count])}))
     return longer
 
 

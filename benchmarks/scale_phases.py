@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.index import read_index
-from agri_assets.splits.assignments import arrange, write_assignments
+from agri_assets.splits.assignments import arrange, write_table
+from agri_assets.store.commit import staged
 from agri_assets.store.layout import CollectionPaths
 from benchmarks.cube_phases import TILE, collection_of, prepare
 from benchmarks.phases import Clock
@@ -32,14 +34,17 @@ def again(collection: Collection, paths: CollectionPaths) -> None:
     clock.report(built=outcome.metadata["dates_built"], dates=outcome.metadata["dates"])
 
 
-def multiply(collection: Collection, paths: CollectionPaths, dates: int) -> None:
-    """Give the cube so many dates, by links to the pixels of those it has; the stage then finds nothing to build."""
+def fill(collection: Collection, paths: CollectionPaths, dates: int) -> None:
+    """Give the cube so many dates, by links to the pixels of those it has; the stage then finds none to build."""
     list_dates(paths, TILE, dates)
-    clock = Clock()
     fill_dates(collection, paths, TILE)
-    outcome = build_cube(collection, paths, TILE)
-    if outcome.metadata["dates_built"] or outcome.metadata["dates"] != dates:
-        raise SystemExit(f"{paths.cube(TILE)}: {outcome.summary}, not {dates} dates of which none is built")
+    again(collection, paths)
+
+
+def more_dates(paths: CollectionPaths, dates: int) -> None:
+    """List so many dates, of which the cube may lack some."""
+    clock = Clock()
+    list_dates(paths, TILE, dates)
     clock.report()
 
 
@@ -47,7 +52,8 @@ def assign(paths: CollectionPaths) -> None:
     """Put every sample of the cube into train: labels and clouds do not matter here, every pixel does."""
     clock, index = Clock(), read_index(paths.tiles(TILE))
     rows = index.assign(split="train", reason=None, label=index["label"].fillna(0))
-    write_assignments(paths, arrange(rows))
+    with staged(paths.assignments) as file:
+        write_table(file, arrange(rows))
     clock.report(samples=len(rows))
 
 
@@ -77,8 +83,8 @@ def splits(root: Path) -> None:
 
     collection, paths = made_collection(root)
     clock = Clock()
-    proved = run_splits(collection, paths)
-    clock.report(samples=sum(count.n for count in proved.counts.values()))
+    run_splits(collection, paths)
+    clock.report()
 
 
 def main() -> None:
@@ -86,21 +92,23 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="    %(message)s", stream=sys.stderr)
     logging.getLogger("agri_assets.progress").setLevel(logging.INFO)
     parser = argparse.ArgumentParser()
-    parser.add_argument("phase", choices=["append", "again", "multiply", "assign", "stream", "splits"])
+    parser.add_argument("phase", choices=["append", "again", "list", "fill", "assign", "stream", "splits"])
     parser.add_argument("root", type=Path)
-    parser.add_argument("--scenes", type=Path, default=Path())
-    parser.add_argument("--cover", type=Path, default=Path())
+    parser.add_argument("--scenes", type=Path, required=True)
+    parser.add_argument("--cover", type=Path, required=True)
     parser.add_argument("--dates", type=int, default=1)
     args = parser.parse_args()
     collection, paths = collection_of("safe", args.scenes, args.cover), CollectionPaths(args.root, "bench")
-    if args.phase == "multiply":
-        multiply(collection, paths, args.dates)
-    elif args.phase == "splits":
-        splits(args.root)
-    elif args.phase in ("append", "again"):
-        {"append": append, "again": again}[args.phase](collection, paths)
-    else:
-        {"assign": assign, "stream": stream}[args.phase](paths)
+    phases: dict[str, Callable[[], None]] = {
+        "append": lambda: append(collection, paths),
+        "again": lambda: again(collection, paths),
+        "list": lambda: more_dates(paths, args.dates),
+        "fill": lambda: fill(collection, paths, args.dates),
+        "assign": lambda: assign(paths),
+        "stream": lambda: stream(paths),
+        "splits": lambda: splits(args.root),
+    }
+    phases[args.phase]()
 
 
 if __name__ == "__main__":

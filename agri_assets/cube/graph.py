@@ -1,6 +1,5 @@
 """One small Dask graph per scene or archive, run in threads, with a guard against graphs of absurd size."""
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -11,16 +10,12 @@ from typing import Any
 from dask import threaded
 from dask.base import compute
 
+from agri_assets.cube.cores import worker_count
 from agri_assets.errors import CubeError
 from agri_assets.progress import Meter
 
 MAX_TASKS = 10_000
 """A full-size scene makes 121 shards; a graph past this has a wrong size somewhere, and Dask would choke on it."""
-
-
-def worker_count() -> int:
-    """Threads to decode and write with: the processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_sane(tasks: int, what: str) -> None:
