@@ -82,9 +82,9 @@ def survey(
         found.set_usable(row[usable], col[usable])
         owner = texts(block, "owner")
         nominal[row, col] = np.array([*owner.names, None], dtype=object)[owner.codes]
-    places = np.nonzero(found.role)
-    own = owners(tile, places, nominal[places], grids, beside, tile_size) == tile
-    found.set_owned(places[0][own], places[1][own])
+    row, col = np.nonzero(found.role)
+    own = owners(tile, (row, col), nominal[row, col], grids, beside, tile_size) == tile
+    found.set_owned(row[own], col[own])
     return found
 
 

@@ -25,7 +25,7 @@ class SplitInputs:
 
     Attributes:
         cubes: Data version of each tile's cube, by tile, in order of tile name.
-        grids: The grid of each tile; empty for an archive.
+        grids: The grid of each tile, in the same order; empty for an archive.
         missing: Active tiles of the catalogue that have no whole cube yet.
         fingerprint: Of the data versions and of every setting the split depends on.
     """
@@ -60,7 +60,7 @@ def split_inputs(collection: Collection, paths: CollectionPaths) -> SplitInputs:
         tile_size=collection.tile_size,
         lists=listed_roles(collection),
     )
-    kept = {name: grid for name, grid in grids.items() if name in cubes}
+    kept = {name: grids[name] for name in cubes if name in grids}
     return SplitInputs(cubes, kept, tuple(name for name in names if name not in cubes), made_from)
 
 

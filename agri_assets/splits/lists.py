@@ -58,9 +58,9 @@ def outlines(index: pd.DataFrame) -> Texts:
 
 def _refusals(index: pd.DataFrame, settings: SplitSettings) -> Texts:
     """Why each sample cannot be used by itself; "" where it can."""
-    shares = (index[name].to_numpy(np.float32) for name in ("valid_fraction", "clear_fraction"))
-    flags = (index["ambiguous"].to_numpy(bool), index["label"].isna().to_numpy(bool))
-    return np.array([*UNUSABLE, ""], dtype=object)[unusable(*shares, *flags, settings)]
+    valid, clear = (index[name].to_numpy(np.float32) for name in ("valid_fraction", "clear_fraction"))
+    ambiguous, unlabelled = index["ambiguous"].to_numpy(bool), index["label"].isna().to_numpy(bool)
+    return np.array([*UNUSABLE, ""], dtype=object)[unusable(valid, clear, ambiguous, unlabelled, settings)]
 
 
 def _decided(split: Texts, reason: Texts) -> pd.DataFrame:

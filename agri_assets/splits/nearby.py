@@ -67,8 +67,8 @@ def near(
         around = np.concatenate(theirs)
         if len(around):
             rows = np.flatnonzero(_close(around, mine.min(axis=1), mine.max(axis=1), distance))
-            tree, shapes = shapely.STRtree(shapely.polygons(around)), shapely.polygons(mine[rows])
-            hits = tree.query(shapes, predicate="dwithin", distance=distance * (1 - ROUNDING))[0]
+            tree = shapely.STRtree(np.asarray(shapely.polygons(around), dtype=object))
+            hits = tree.query(shapely.polygons(mine[rows]), predicate="dwithin", distance=distance * (1 - ROUNDING))[0]
             found[rows[hits]] = True
     return found
 
@@ -76,7 +76,7 @@ def near(
 def _within(shapes: Floats, low: Floats, high: Floats) -> Floats:
     """Those shapes that reach into a box."""
     inside = (shapes.max(axis=1) >= low).all(axis=1) & (shapes.min(axis=1) <= high).all(axis=1)
-    return shapes[inside]
+    return np.asarray(shapes[inside])
 
 
 def _close(around: Floats, low: Floats, high: Floats, distance: float) -> NDArray[np.bool_]:

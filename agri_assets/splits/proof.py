@@ -18,7 +18,7 @@ import numpy as np
 
 from agri_assets.errors import SplitError
 from agri_assets.progress import track
-from agri_assets.splits.apart import LOOK, Ground, measure, prove_owner, reached
+from agri_assets.splits.apart import LOOK, Ground, Packed, measure, prove_owner, reached
 from agri_assets.splits.ground import Cover, LocalPlane, neighbourhoods
 from agri_assets.splits.proof_rows import TileReader
 from agri_assets.splits.rows import index_blocks, paired
@@ -92,7 +92,7 @@ def prove_scenes(
     }
     near = neighbourhoods(covers, LOOK * diagonal_m)
     tally, least = Tally(), {f"{one}/{other}": math.inf for one, other in PAIRS}
-    waiting: defaultdict[str, list[Ground]] = defaultdict(list)
+    waiting: defaultdict[str, list[Packed]] = defaultdict(list)
     rows = groupby(paired(file, paths, tiles, TileReader.COLUMNS), key=attrgetter("tile"))
     for tile, pairs in track(rows, f"{paths.collection}: proof", len(tiles), "tiles"):
         around = {other: covers[other] for other in near[tile]}
@@ -103,10 +103,10 @@ def prove_scenes(
 
 
 def _prove_tile(
-    ground: Ground, around: Mapping[str, Cover], waiting: defaultdict[str, list[Ground]], diagonal_m: float
+    ground: Ground, around: Mapping[str, Cover], waiting: defaultdict[str, list[Packed]], diagonal_m: float
 ) -> dict[str, float]:
     """Prove one tile against itself and those before it; `waiting` gets what those after it are proved against."""
-    before = waiting.pop(ground.tile, [])
+    before = [packed.unpacked() for packed in waiting.pop(ground.tile, [])]
     if not len(ground):
         return {}
     plane = LocalPlane.around(ground.shape)
@@ -115,5 +115,5 @@ def _prove_tile(
     prove_owner(ground, flat, areas)
     for other, area in areas.items():
         if other > ground.tile:
-            waiting[other].append(ground.take(reached(flat, area, LOOK * diagonal_m)))
+            waiting[other].append(Packed.of(ground.take(reached(flat, area, LOOK * diagonal_m))))
     return measure(ground, flat, [(part, plane.project(part.shape)) for part in before if len(part)], diagonal_m)

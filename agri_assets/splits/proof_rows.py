@@ -13,7 +13,7 @@ from agri_assets.splits.rows import Codes, Pair, name_of, numbers, texts
 from agri_assets.splits.settings import ROLES
 from agri_assets.splits.tally import Tally
 
-ROLE_CODES = {role: code for code, role in enumerate(ROLES, start=1)}
+ROLE_CODES: dict[str, int] = {role: code for code, role in enumerate(ROLES, start=1)}
 
 
 class TileReader:
@@ -83,7 +83,7 @@ class TileReader:
         """No cell and no position is in two splits."""
         rows = np.flatnonzero(role)
         cell = texts(pair.assigned, "cell")
-        known = [ROLE_CODES.get(self.tally.cells.get(name), 0) for name in cell.names]  # type: ignore[arg-type]
+        known = [ROLE_CODES.get(self.tally.cells.get(name) or "", 0) for name in cell.names]
         _refuse(
             pair,
             rows[_torn(np.array(known, np.uint8), cell.codes[rows], role[rows])],
@@ -105,7 +105,7 @@ def _torn(known: NDArray[np.uint8], group: NDArray[np.integer], role: NDArray[np
     before = known[group]
     torn = (before > 0) & (before != role)
     known[group] = role
-    return torn | (known[group] != role)
+    return np.asarray(torn | (known[group] != role))
 
 
 def _prove_labels(pair: Pair, assigned: Mask) -> None:

@@ -107,6 +107,6 @@ def _picture(drawn: NDArray[np.uint8], extent: Extent, counts: Mapping[str, int]
     figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colours = np.array([(1.0, 1.0, 1.0, 0.0), *(to_rgba(colour) for colour in COLOURS.values())], dtype=np.float32)
-    axes.imshow(colours[drawn], extent=extent, interpolation="antialiased")
+    colours = [(1.0, 1.0, 1.0, 0.0), *(to_rgba(colour) for colour in COLOURS.values())]
+    axes.imshow((255 * np.array(colours)).round().astype(np.uint8)[drawn], extent=extent, interpolation="antialiased")
     return finish(figure, axes, (extent[2] + extent[3]) / 2, counts, title)

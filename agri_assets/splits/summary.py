@@ -37,7 +37,7 @@ class SplitSummary(BaseModel):
         units: `reflectance` (counts of 1/10000) or `dn8`.
         mean: Per band, over the train split's valid pixels, in stored counts.
         std: Standard deviation per band, the same way.
-        train_digest: Digest of the names of the train samples that `mean` and `std` come from, in the order of the file.
+        train_digest: Digest of the names of the train samples that `mean` and `std` come from, one after the other.
         assignments_digest: Digest of the content of `assignments.parquet`, row after row.
         min_distance_m: Least ground distance between footprints per pair of roles, as the proof measured it; None
             where the pair is farther apart than the proof looks.

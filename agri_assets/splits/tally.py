@@ -43,8 +43,8 @@ class Tally:
         self.dropped.update(_counted(reason.names, reason.codes))
         self.ambiguous.update(_counted(cell.names, cell.codes[reason.of({"ambiguous": True}, False)]))
         self.cells |= {name: self.cells.get(name) for name in cell.names}
-        for code, role in enumerate(split.names):
-            own = split.codes == code
+        for role in ROLES:
+            own = split.of({role: True}, False)
             self.counts[role] += int(own.sum())
             self.positives[role] += int((own & positive).sum())
             self.cells |= dict.fromkeys((cell.names[k] for k in np.unique(cell.codes[own])), role)

@@ -33,7 +33,7 @@ class TileMap:
     @property
     def role(self) -> NDArray[np.uint8]:
         """Code of the role of each position's cell; 0 where the index has no such position."""
-        return self.flags & _ROLE
+        return self.flags & np.uint8(_ROLE)
 
     @property
     def owned(self) -> Mask:
@@ -48,8 +48,7 @@ class TileMap:
     @property
     def candidates(self) -> Mask:
         """Owned positions of which some sample can be used, before the buffer."""
-        wanted = _OWNED | _USABLE
-        return (self.flags & wanted) == wanted
+        return self.owned & ((self.flags & _USABLE) > 0)
 
     @property
     def used(self) -> NDArray[np.uint8]:
