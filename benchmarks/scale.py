@@ -51,7 +51,7 @@ class Plan:
 
 
 FULL = Plan(size=10980, appended=10, many=300, tiles=(1, 10, 100), tile_dates=5, streamed=(5, 50))
-QUICK = Plan(size=3072, appended=10, many=300, tiles=(1, 4, 16), tile_dates=1, streamed=(5, 50))
+QUICK = Plan(size=2048, appended=10, many=300, tiles=(1, 4, 16), tile_dates=1, streamed=(5, 50))
 
 
 @dataclass
