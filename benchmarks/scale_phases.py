@@ -1,4 +1,4 @@
-"""The phases that `benchmarks.scale` measures, each run as a process: one date appended, one pass over all pixels."""
+"""The phases that `benchmarks.scale` measures, each run as a process: dates appended or linked, tiles split."""
 
 import argparse
 import logging
@@ -10,15 +10,14 @@ import numpy as np
 
 from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
-from agri_assets.cube.index import read_index
-from agri_assets.splits.assignments import arrange, write_table
-from agri_assets.store.commit import staged
+from agri_assets.splits.assignments import AssignmentWriter
+from agri_assets.splits.rows import Texts, index_blocks
+from agri_assets.splits.summary import RoleCount, SplitSummary
+from agri_assets.store.commit import staged, write_json
 from agri_assets.store.layout import CollectionPaths
 from benchmarks.cube_phases import TILE, collection_of, prepare
 from benchmarks.phases import Clock
 from benchmarks.scale_dates import fill_dates, list_dates
-
-BATCH = 64
 
 
 def append(collection: Collection, paths: CollectionPaths) -> None:
@@ -48,33 +47,28 @@ def more_dates(paths: CollectionPaths, dates: int) -> None:
     clock.report()
 
 
-def assign(paths: CollectionPaths) -> None:
+def assign(collection: Collection, paths: CollectionPaths) -> None:
     """Put every sample of the cube into train: labels and clouds do not matter here, every pixel does."""
-    clock, index = Clock(), read_index(paths.tiles(TILE))
-    rows = index.assign(split="train", reason=None, label=index["label"].fillna(0))
-    with staged(paths.assignments) as file:
-        write_table(file, arrange(rows))
-    clock.report(samples=len(rows))
+    clock, count = Clock(), 0
+    with staged(paths.assignments) as file, AssignmentWriter(file) as writer:
+        for block in index_blocks(paths, TILE, ("tile_id", "date", "cell", "label")):
+            nulls = np.full(block.num_rows, -1, dtype=np.int32)
+            writer.write(TILE, block, split=Texts(nulls + 1, ("train",)), reason=Texts(nulls, ()))
+            count += block.num_rows
+    write_json(paths.split_summary, _summary(collection, count).model_dump(mode="json"))
+    clock.report()
 
 
-def stream(paths: CollectionPaths) -> None:
-    """One pass of the project's own loader over all samples, in shuffled order; every byte is added up."""
-    from agri_assets.loading.samples import load_samples
-    from agri_assets.loading.torch_data import make_loader
-    from agri_assets.progress import meter
-
-    clock = Clock()
-    samples = load_samples(paths, "train")
-    loader = make_loader(samples, {TILE: paths.cube(TILE)}, BATCH, shuffle=True)
-    size, total = 0, np.uint64(0)
-    with meter("streaming", len(samples), "samples") as progress:
-        for batch in loader:
-            pixels = batch.pixels.numpy()
-            size += pixels.nbytes
-            # eight bytes at a time, and past the largest number from zero on: as fast as memory is read
-            total += pixels.reshape(-1).view(np.uint64).sum(dtype=np.uint64)
-            progress.advance(len(pixels), f"{size / 1e9:.1f} GB")
-    clock.report(samples=len(samples), gb=size / 1e9, total=int(total))
+def _summary(collection: Collection, samples: int) -> SplitSummary:
+    """A split of which nothing is proved, and which nobody trains on."""
+    none = dict.fromkeys(collection.bands, 0.0).values()
+    return SplitSummary(
+        **{"fingerprint": "", "proof": "none", "proof_detail": {}, "dropped": {}, "min_distance_m": {}},
+        **{"counts": {"train": RoleCount(n=samples, positives=0, cells=0)}, "cubes": {TILE: ""}},
+        **{"train_digest": "", "assignments_digest": "", "warnings": ("made for a benchmark",)},
+        **{"bands": collection.bands, "units": "reflectance", "mean": tuple(none), "std": tuple(none)},
+        **{"tile_size": collection.tile_size, "seed": 0, "resolution": collection.split.resolution},
+    )
 
 
 def splits(root: Path) -> None:
@@ -92,7 +86,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="    %(message)s", stream=sys.stderr)
     logging.getLogger("agri_assets.progress").setLevel(logging.INFO)
     parser = argparse.ArgumentParser()
-    parser.add_argument("phase", choices=["append", "again", "list", "fill", "assign", "stream", "splits"])
+    parser.add_argument("phase", choices=["append", "again", "list", "fill", "assign", "splits"])
     parser.add_argument("root", type=Path)
     parser.add_argument("--scenes", type=Path, required=True)
     parser.add_argument("--cover", type=Path, required=True)
@@ -104,8 +98,7 @@ def main() -> None:
         "again": lambda: again(collection, paths),
         "list": lambda: more_dates(paths, args.dates),
         "fill": lambda: fill(collection, paths, args.dates),
-        "assign": lambda: assign(paths),
-        "stream": lambda: stream(paths),
+        "assign": lambda: assign(collection, paths),
         "splits": lambda: splits(args.root),
     }
     phases[args.phase]()
