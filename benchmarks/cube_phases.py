@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
-from agri_assets.cube.graph import worker_count
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.raster import Rasters, read_pixels
 from agri_assets.labels.land_cover import build_land_cover
 from agri_assets.scenes.catalog import build_catalog

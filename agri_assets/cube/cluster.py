@@ -13,8 +13,9 @@ from distributed import Client, LocalCluster, wait
 from distributed.scheduler import KilledWorker
 from distributed.versions import VersionMismatchWarning
 
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.desk import leave_worker
-from agri_assets.cube.graph import Finished, require_sane, worker_count
+from agri_assets.cube.graph import Finished, require_sane
 from agri_assets.errors import CubeError
 
 logger = logging.getLogger(__name__)

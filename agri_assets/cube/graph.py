@@ -1,6 +1,5 @@
 """One small Dask graph per date or archive, run in threads, with a guard against graphs of absurd size."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dask import threaded
 from dask.base import compute
 from dask.callbacks import Callback
 
+from agri_assets.cube.cores import worker_count
 from agri_assets.errors import CubeError
 from agri_assets.progress import Meter
 
@@ -19,11 +19,6 @@ MAX_TASKS = 10_000
 
 Finished = Callable[[Any], None]
 """Told the result of each task that was asked for, as it ends."""
-
-
-def worker_count() -> int:
-    """Threads to decode and write with: the processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_sane(tasks: int, what: str) -> None:

@@ -159,7 +159,7 @@ def _require_seen(job: SlotJob, records: Sequence[ShardRecord]) -> None:
     stored = size_of(job.root)
     for record in records:
         file = shard_file(job.root, job.info, record.array, job.slot, record.y, record.x)
-        if record.state == "data" and stored(file) != record.size:
+        if record.state == "data" and stored(str(file.relative_to(job.root))) != record.size:
             raise CubeError(f"{file}: a worker wrote it, but it is not here; all hosts must share the data root")
 
 

@@ -157,7 +157,7 @@ def test_shards_that_a_worker_wrote_elsewhere_are_missed_before_the_commit(site,
 def test_a_mask_that_is_made_here_is_refused_where_workers_do_not_see_it(site, scheduler, monkeypatch):
     site.inventory(site.scene("2023-08-10"))
     clouds = site.collection.clouds.model_copy(update={"mask": "omnicloudmask"})
-    monkeypatch.setattr("agri_assets.cube.build.with_mask", lambda wanted, _: wanted)
+    monkeypatch.setattr("agri_assets.cube.update.with_mask", lambda wanted, _: wanted)
     collection = site.collection.model_copy(update={"dask": scheduler.address, "clouds": clouds})
     with scheduler.worker(), pytest.raises(CubeError, match=r"mask.*made on this machine"):
         build_cube(collection, site.paths, "33TWL")
