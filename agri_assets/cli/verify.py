@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
         problems += len(found)
         print(*found, sep="\n") if found else print(f"{cube}: whole")
     if problems:
-        raise CubeError(f"{problems} problem(s) found; materialise tile_cube: it builds what is damaged anew")
+        raise CubeError(f"{problems} problem(s) found; materialise tile_cube: it builds exactly what is damaged anew")
     return 0

@@ -8,7 +8,7 @@ from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.cube.shards import shard_name
 from agri_assets.errors import CubeError, StoreError
 from agri_assets.objects import size_of
-from agri_assets.store.commit import read_json, write_json
+from agri_assets.store.commit import read_json, write_json, writing
 
 COORDINATES = "coordinates"
 """Stands among the numbers of damaged slots where coordinates are damaged."""
@@ -26,8 +26,9 @@ def record_damage(cube: Path, damaged: Mapping[int, Slot], coordinates: bool = F
         found[COORDINATES] = COORDINATES
     if found:
         write_json(damage_path(cube), found)
-    else:
-        damage_path(cube).unlink(missing_ok=True)
+    elif damage_path(cube).exists():
+        with writing(damage_path(cube)):
+            damage_path(cube).unlink()
 
 
 def recorded(cube: Path) -> Mapping[str, str]:

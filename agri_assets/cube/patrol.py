@@ -22,7 +22,7 @@ from agri_assets.store.commit import read_json, write_json
 
 logger = logging.getLogger(__name__)
 
-PATROL_S = 1.0
+PATROL_S = 0.5
 """How long a run reads what others wrote."""
 
 Place = tuple[int, int]

@@ -11,9 +11,10 @@ from agri_assets.cube.commit import coordinate_files
 from agri_assets.cube.cores import worker_count
 from agri_assets.cube.damage import record_damage
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_path, read_manifest, samples_path
-from agri_assets.cube.open import cube_info, root_of
+from agri_assets.cube.open import cube_info
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
 from agri_assets.cube.shards import shard_file
+from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import CubeError, StoreError
 from agri_assets.objects import ObjectPath
 from agri_assets.progress import meter
@@ -121,7 +122,8 @@ def keep_problems(path: Path, report: Report, coordinates: bool) -> None:
 
 def coordinate_problems(path: Path, info: CubeInfo) -> list[str]:
     """Files of the coordinates that do not hold what the description says."""
-    expected = coordinate_files(info, root_of(path))
+    # not by the root as it is now: a build may have committed another date meanwhile
+    expected = coordinate_files(info, root_document(info))
     wrong = [name for name, content in expected.items() if _content(path / name) != content]
     return [f"{path / name}: the values of this coordinate are missing or damaged" for name in wrong]
 

@@ -1,6 +1,7 @@
 """Small scenes and archives, written as real files, for the tests of the cube."""
 
 import io
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,13 +17,15 @@ from PIL import Image
 from agri_assets.config import Collection
 from agri_assets.scenes.catalog import CatalogTile, write_catalog
 from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.identity import guard_identity
 from agri_assets.scenes.record import BandRecord, Inventory, InventoryEntry, Radiometry, SceneRecord, SceneState
 from agri_assets.store.commit import write_json, write_text
 from agri_assets.store.fingerprint import file_stamp
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
+from tests.cube.killing import SHARD
 
-TILE = "33TWL"
+TILE, OTHER_TILE = "33TWL", "33TWM"
 GRID = TileGrid(crs="EPSG:32633", transform=(10.0, 0.0, 499980.0, 0.0, -10.0, 5100000.0), height=1092, width=1080)
 COARSE = {"B11": 2}
 """Bands of a coarser resolution and how many grid pixels one of theirs spans."""
@@ -116,6 +119,18 @@ def site(tmp_path: Path) -> Site:
     site = Site(Collection.model_validate(settings), CollectionPaths(tmp_path / "data", "scenes"), tmp_path / "inbox")
     site.land_cover()
     write_catalog(site.paths.catalog, [CatalogTile(TILE, True, GRID)])
+    return site
+
+
+@pytest.fixture
+def small(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site on a grid of four small shards a date, with a second tile in its catalogue."""
+    grid = TileGrid(crs=GRID.crs, transform=GRID.transform, height=2 * SHARD, width=2 * SHARD - 64)
+    monkeypatch.setattr(sys.modules[__name__], "GRID", grid)
+    monkeypatch.setattr("agri_assets.cube.schema.SHARD_PIXELS", SHARD)
+    write_catalog(site.paths.catalog, [CatalogTile(TILE, True, grid), CatalogTile(OTHER_TILE, True, grid)])
+    site.land_cover()
+    guard_identity(site.collection, site.paths)
     return site
 
 

@@ -2,21 +2,25 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import xarray as xr
 
 from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
-from agri_assets.cube.open import cube_info, open_reflectance, read_block
+from agri_assets.cube.index import read_index
+from agri_assets.cube.open import cube_info, open_cube
 from agri_assets.cube.verify import verify_cube
 from agri_assets.labels.land_cover import build_land_cover
 from agri_assets.scenes.catalog import build_catalog
 from agri_assets.scenes.inventory import take_inventory
 from agri_assets.store.layout import CollectionPaths
+from tests.cube.killing import WAYS, digest, look, orphans, watched
 
 pytestmark = pytest.mark.e2e
 
@@ -59,40 +63,69 @@ def killed_build(collection: Collection, paths: CollectionPaths, delay: float) -
     return alive
 
 
-def readable_dates(paths: CollectionPaths) -> int:
-    """Read every committed pixel, as a reader would; a date that is not whole raises or fails verification."""
-    if not (paths.cube(TILE) / "zarr.json").exists():
-        return 0
-    info, array = cube_info(paths.cube(TILE)), open_reflectance(paths.cube(TILE))
-    for slot in info.slots:
-        assert read_block(array, slot.slot, 0, 0, (info.height, info.width)).any()
-    assert verify_cube(paths.cube(TILE)) == []
-    return len(info.slots)
+def known(paths: CollectionPaths) -> dict[str, set[str]]:
+    """Digests of the pixels of a cube's dates."""
+    dataset = open_cube(paths.cube(TILE))
+    days = [str(day)[:10] for day in dataset["time"].values]
+    return {day: {digest(dataset["reflectance"][number].values)} for number, day in enumerate(days)}
+
+
+class Harmed:
+    """A data root whose cube is built and killed until it is whole, and then another one."""
+
+    def __init__(self, collection: Collection, prepared: CollectionPaths, pointer) -> None:
+        self.collection, self.prepared, self.pointer = collection, prepared, pointer
+        self.count = self.whole = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.count, self.seen = self.count + 1, 0
+        root = self.prepared.root.with_name(f"harmed-{self.count}")
+        shutil.copytree(self.prepared.root, root)
+        self.paths = CollectionPaths(root, self.prepared.collection)
+        self.pointer.with_suffix(".new").write_text(str(self.paths.cube(TILE)))
+        self.pointer.with_suffix(".new").replace(self.pointer)
+
+    def strike(self, delay: float, allowed: dict[str, set[str]]) -> bool:
+        struck = killed_build(self.collection, self.paths, delay)
+        there = [look(way, self.paths.cube(TILE), allowed, set()) for way in WAYS]
+        dates = len(cube_info(self.paths.cube(TILE)).slots) if any(there) else 0
+        assert dates >= self.seen
+        self.seen = dates
+        return struck
+
+    def end(self, version: str, unharmed: CollectionPaths) -> None:
+        """The next build completes it to what an unharmed one made."""
+        assert build_cube(self.collection, self.paths, TILE).data_version == version
+        xr.testing.assert_equal(open_cube(self.paths.cube(TILE)).load(), open_cube(unharmed.cube(TILE)).load())
+        ours, theirs = (read_index(paths.tiles(TILE)).drop(columns="slot") for paths in (self.paths, unharmed))
+        assert ours.equals(theirs)
+        assert verify_cube(self.paths.cube(TILE)) == []
+        assert orphans(self.paths, TILE) == []
+        self.whole += 1
 
 
 def kills(tmp_path, count: int) -> None:
-    unharmed_collection, unharmed = ingested(tmp_path / "unharmed")
+    collection, prepared = ingested(tmp_path)
+    unharmed = CollectionPaths(tmp_path / "unharmed", prepared.collection)
+    shutil.copytree(prepared.root, unharmed.root)
     started = time.monotonic()
-    expected = build_cube(unharmed_collection, unharmed, TILE)
+    expected = build_cube(collection, unharmed, TILE)
     length = time.monotonic() - started
-    collection, paths = ingested(tmp_path / "harmed")
-    chance, seen, struck = random.Random(count), 0, 0
-    for _ in range(count):
-        struck += killed_build(collection, paths, chance.uniform(0, length))
-        dates = readable_dates(paths)
-        assert dates >= seen
-        seen = dates
-        if seen == 3:
-            collection, paths = ingested(tmp_path / f"harmed-{struck}")
-            seen = 0
-    assert struck > 0
-    found = build_cube(collection, paths, TILE)
-    assert found.data_version == expected.data_version
-    print(f"{count} builds, {struck} of them killed at work; the finished cube equals the unharmed one")
+    allowed, chance, struck = known(unharmed), random.Random(count), 0
+    harmed = Harmed(collection, prepared, tmp_path / "pointer")
+    with watched(tmp_path / "pointer", allowed, set()):
+        while struck < count:
+            struck += harmed.strike(chance.uniform(0, length), allowed)
+            if harmed.seen == 3:
+                harmed.end(expected.data_version, unharmed)
+                harmed.begin()
+        harmed.end(expected.data_version, unharmed)
+    print(f"{struck} builds killed at work; each of {harmed.whole} finished cubes equals the unharmed one")
 
 
 def test_a_few_kills(tmp_path):
-    kills(tmp_path, 3)
+    kills(tmp_path, 2)
 
 
 @pytest.mark.soak

@@ -167,16 +167,22 @@ def test_damage_is_found(twins):
 def _build_until(collection, paths, replacements):
     """Build the cube and end, as if killed, before so many replacements of metadata objects."""
     from agri_assets.cube import commit, schema
+    from agri_assets.store.commit import Guarded
 
     schema.SHARD_PIXELS = SHARD
-    replace, left = commit._replace, iter(range(replacements))
+    root, other, left = Guarded.replace, commit._replace, iter(range(replacements))
 
-    def ends(path, document):
+    def replace_root(guarded, content):
         if next(left, None) is None:
             os._exit(9)
-        replace(path, document)
+        root(guarded, content)
 
-    commit._replace = ends
+    def replace_other(path, content):
+        if path.name == "zarr.json" and next(left, None) is None:
+            os._exit(9)
+        other(path, content)
+
+    Guarded.replace, commit._replace = replace_root, replace_other
     build_cube(collection, paths, TILE)
 
 
