@@ -68,12 +68,14 @@ class Cover:
     radius_m: float
 
     @classmethod
-    def of(cls, blocks: Iterable[pa.RecordBatch]) -> "Cover":
-        """The cover of a tile from the columns `row`, `col` and `geometry` of its index."""
+    def of(cls, blocks: Iterable[pa.RecordBatch]) -> "Cover | None":
+        """The cover of a tile from the columns `row`, `col` and `geometry` of its index; None if that has no row."""
         seen, shapes = _Seen(), []
         for block in blocks:
             row, col = (numbers(block, name, np.int32) for name in ("row", "col"))
             shapes.append(outlines(block, seen.first(row, col)))
+        if not seen.known.size:
+            return None
         area = _union(np.concatenate(shapes))
         corners = _vectors(shapely.get_coordinates(area))
         middle = corners.mean(axis=0)

@@ -87,8 +87,9 @@ def prove_scenes(
             same ground, or two splits come too near.
     """
     covers = {
-        tile: Cover.of(index_blocks(paths, tile, ("row", "col", "geometry")))
+        tile: cover
         for tile in track(tiles, f"{paths.collection}: ground to prove", len(tiles), "tiles")
+        if (cover := Cover.of(index_blocks(paths, tile, ("row", "col", "geometry"))))
     }
     near = neighbourhoods(covers, LOOK * diagonal_m)
     tally, least = Tally(), {f"{one}/{other}": math.inf for one, other in PAIRS}

@@ -56,13 +56,12 @@ class _Sums:
     total: list[int]
     squares: list[int]
 
-    def add(self, pixels: Pixels, skip_zero: bool) -> None:
-        """Count in pixels (n, bands, height, width)."""
-        for band in range(pixels.shape[1]):
-            values = pixels[:, band].astype(np.float64).ravel()
-            self.count[band] += int(np.count_nonzero(values)) if skip_zero else values.size
-            self.total[band] += int(values.sum())
-            self.squares[band] += int(values @ values)
+    def add(self, band: int, pixels: Pixels, skip_zero: bool) -> None:
+        """Count in pixels of one band, at most `BLOCK_PIXELS`."""
+        values = pixels.ravel().astype(np.float64)
+        self.count[band] += int(np.count_nonzero(pixels)) if skip_zero else pixels.size
+        self.total[band] += int(values.sum())
+        self.squares[band] += int(values @ values)
 
     def join(self, other: "_Sums") -> None:
         """Count in what another one has counted."""
@@ -131,13 +130,17 @@ def _few_at_a_time(
 
 
 def _summed(shard: _Shard, bands: int, skip_zero: bool) -> tuple[_Sums, int]:
-    sums, reader = _Sums.zero(bands), shard.reader
-    block = reader.read(shard.number)
-    step = max(1, BLOCK_PIXELS // reader.layout.tile_size**2)
-    places = list(zip(shard.row.tolist(), shard.col.tolist(), strict=True))
-    for start in range(0, len(places), step):
-        sums.add(np.stack([reader.tile(block, row, col) for row, col in places[start : start + step]]), skip_zero)
-    return sums, len(places)
+    """The sums of the wanted positions of a shard, band by band, and how many positions there are."""
+    sums, size = _Sums.zero(bands), shard.reader.layout.tile_size
+    block = shard.reader.read(shard.number)
+    down, across = block.shape[1] // size, block.shape[2] // size
+    step = max(1, BLOCK_PIXELS // size**2)
+    for band in range(bands):
+        tiles = block[band, : down * size, : across * size].reshape(down, size, across, size)
+        for start in range(0, len(shard.row), step):
+            piece = slice(start, start + step)
+            sums.add(band, tiles[shard.row[piece], :, shard.col[piece]], skip_zero)
+    return sums, len(shard.row)
 
 
 def _finished(sums: _Sums, bands: tuple[str, ...]) -> TrainStatistics:

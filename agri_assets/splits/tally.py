@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agri_assets.splits.rows import ASSIGNED, as_strings, numbers, texts
+from agri_assets.splits.rows import ASSIGNED, Codes, as_strings, numbers, texts
 from agri_assets.splits.settings import ROLES, Role
 from agri_assets.splits.summary import RoleCount
 
@@ -79,7 +79,7 @@ class Tally:
         return str(self._train.hexdigest())
 
 
-def _counted(names: tuple[Any, ...], codes: "np.typing.NDArray[np.int32]") -> dict[Any, int]:
+def _counted(names: tuple[Any, ...], codes: Codes) -> dict[Any, int]:
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     return {name: int(n) for name, n in zip(names, counts, strict=True) if n}
 
