@@ -52,7 +52,7 @@ class Plan:
     streamed: tuple[int, int]
 
 
-FULL = Plan(size=10980, appended=10, many=300, rounds=3, tiles=(1, 10, 100), tile_dates=5, streamed=(5, 50))
+FULL = Plan(size=10980, appended=10, many=300, rounds=3, tiles=(1, 10, 100), tile_dates=3, streamed=(5, 50))
 QUICK = Plan(size=2048, appended=10, many=300, rounds=1, tiles=(1, 3, 9), tile_dates=1, streamed=(5, 50))
 
 
