@@ -45,6 +45,7 @@ class Cluster:
     client: Any
     name: str
     apart: bool
+    shared: bool = False
 
     def run(self, tasks: Sequence[Any], what: str, finished: Finished) -> tuple[Any, ...]:
         """Compute delayed tasks and return their results in order; tasks of a lost worker are done by another.

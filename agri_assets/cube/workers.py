@@ -15,9 +15,11 @@ class Workers(Protocol):
 
     Attributes:
         apart: Whether tasks run on other hosts, which share nothing with this one but the data root.
+        shared: Whether tasks see each other's results at no cost.
     """
 
     apart: bool
+    shared: bool
 
     def run(self, tasks: Sequence[Any], what: str, finished: Finished) -> tuple[Any, ...]:
         """Compute delayed tasks and return their results in order; no task is left running when one fails."""
@@ -31,7 +33,7 @@ class Workers(Protocol):
 class Threads:
     """Threads of this process: what is decoded once is seen by all of them."""
 
-    apart = False
+    apart, shared = False, True
 
     def run(self, tasks: Sequence[Any], what: str, finished: Finished) -> tuple[Any, ...]:
         """As `Workers.run`."""
