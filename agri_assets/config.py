@@ -35,6 +35,7 @@ class Collection(Settings):
         bands: Band names in cube order.
         tile_size: Edge of a sample, in pixels of the finest band.
         resampling: How coarser bands are brought to the finest band's grid.
+        dask: Where cubes of scenes are built: `threads`, `processes`, or the address of a Dask scheduler (`tcp://host:port`).
         recipe: The recipe shared by all models.
         models: Per model, what differs from `recipe`; absent models are not trained.
     """
@@ -44,6 +45,7 @@ class Collection(Settings):
     bands: tuple[str, ...] = Field(min_length=1)
     tile_size: int = Field(default=64, ge=32, le=256)
     resampling: Literal["nearest", "bilinear"] = "nearest"
+    dask: str = Field(default="threads", pattern=r"^(threads|processes|(tcp|tls|ws|wss|ucx)://\S+)$")
     labels: Labels
     clouds: CloudSettings = CloudSettings()
     split: SplitSettings = SplitSettings()

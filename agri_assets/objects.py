@@ -228,12 +228,21 @@ def file_of(path: Path) -> Path | io.BytesIO:
     return io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path
 
 
-def size_of(folder: Path) -> Callable[[Path], int | None]:
-    """Tells the bytes of any file below a folder, None where there is none; object storage is asked once for all."""
+def size_of(folder: Path) -> Callable[[str], int | None]:
+    """Tells the bytes of any file below a folder by its name counted from it, None where there is none.
+
+    Names and not paths: there may be tens of thousands. Object storage is asked once for all.
+    """
     if isinstance(folder, ObjectPath):
-        sizes: dict[Path, int] = {folder / name: size for name, size in folder.sizes().items()}
-        return lambda file: sizes.get(file)
-    return lambda file: file.stat().st_size if file.exists() else None
+        return folder.sizes().get
+
+    def stored(name: str) -> int | None:
+        try:
+            return os.stat(f"{folder}/{name}").st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    return stored
 
 
 @contextmanager

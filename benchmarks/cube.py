@@ -30,12 +30,15 @@ def scene(size: int) -> tuple[Path, Path]:
     return safe, stac
 
 
-def phases(kind: str, place: Path, cover: Path, root: Path) -> tuple[Phase, Phase]:
-    """Decode and build from one source, into an empty data root."""
+def phase(name: str, kind: str, place: Path, cover: Path, *options: str) -> Phase:
+    """Decode or build from one source, into an empty data root."""
+    root = WORK / "data"
     shutil.rmtree(root, ignore_errors=True)
     arguments = (kind, str(place), str(cover), str(root))
     measure("benchmarks.cube_phases", "prepare", *arguments)
-    return tuple(measure("benchmarks.cube_phases", phase, *arguments) for phase in ("decode", "build"))  # type: ignore[return-value]
+    found = measure("benchmarks.cube_phases", name, *arguments, *options)
+    shutil.rmtree(root)
+    return found
 
 
 def rival(stac: Path) -> Phase:
@@ -66,15 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     size = QUICK if args.quick else args.size
     safe, stac = scene(size)
-    cover, root = safe / "land_cover", WORK / f"data-{size}"
-    decode, build = phases("safe", safe, cover, root)
-    decode_cog, build_cog = phases("stac_catalog", stac, cover, root)
+    cover = safe / "land_cover"
+    decode, build = (phase(name, "safe", safe, cover) for name in ("decode", "build"))
+    processes = phase("build", "safe", safe, cover, "--dask", "processes")
+    decode_cog, build_cog = (phase(name, "stac_catalog", stac, cover) for name in ("decode", "build"))
     odc = rival(stac)
-    shutil.rmtree(root, ignore_errors=True)
     pixels = 10 * size * size * 2 / 1e6
     rows = [
         row("JP2", "decode only", decode, pixels),
         row("JP2", "tile_cube", build, pixels),
+        row("JP2", "tile_cube, dask: processes", processes, pixels),
         row("COG", "decode only", decode_cog, pixels),
         row("COG", "tile_cube", build_cog, pixels),
         row("COG", "odc-stac + to_zarr", odc, pixels),

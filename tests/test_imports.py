@@ -67,7 +67,17 @@ def test_only_the_definitions_import_all_of_defs_and_defs_know_no_future_annotat
         assert "__future__" not in imported(path), f"{path}: dagster cannot read postponed annotations"
 
 
-def test_loading_the_code_location_loads_nothing_heavy():
-    code = f"import agri_assets.definitions, json, sys; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+def loaded(modules: str, heavy: list[str]) -> list[str]:
+    code = f"import {modules}, json, sys; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert json.loads(output) == []
+    found: list[str] = json.loads(output)
+    return found
+
+
+def test_loading_the_code_location_loads_nothing_heavy():
+    assert loaded("agri_assets.definitions", HEAVY) == []
+
+
+def test_a_cube_that_is_up_to_date_loads_nothing_that_reads_scenes_or_writes_tables():
+    modules = "agri_assets.cube.build, agri_assets.cube.patrol"
+    assert loaded(modules, [*HEAVY, "dask", "distributed", "geopandas", "pandas", "pyarrow", "xarray"]) == []

@@ -11,7 +11,7 @@ from dask.delayed import delayed
 from agri_assets.cube.archive_files import Archive
 from agri_assets.cube.archive_survey import Sample, load, survey
 from agri_assets.cube.commit import commit_root, find_root, write_coordinates
-from agri_assets.cube.graph import SharedMeter, require_sane, run_graph
+from agri_assets.cube.graph import PixelMeter, require_sane, run_graph
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_path, samples_path, write_manifest
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
 from agri_assets.cube.shards import ShardWriter
@@ -95,21 +95,28 @@ class _Job:
     def write(self, root: Path) -> tuple[ShardRecord, ...]:
         require_sane(len(self.info.shards), str(self.archive.path))
         writer = ShardWriter.open(root, BANDS_ARRAY, 0, self.info, root_document(self.info))
+        tasks = [delayed(self._write_shard)(writer, y) for y, _ in self.info.shards]
         with meter(f"{self.archive.path.name}: writing the cube", len(self.samples), "images") as counter:
-            shared = SharedMeter(counter)
-            tasks = [delayed(self._write_shard)(writer, y, shared) for y, _ in self.info.shards]
-            return run_graph(tasks, str(self.archive.path))
+            progress = PixelMeter(counter)
 
-    def _write_shard(self, writer: ShardWriter, y: int, shared: SharedMeter) -> ShardRecord:
+            def finished(record: ShardRecord) -> None:
+                count = len(self._samples_of(record.y))
+                progress.advance(count, count * len(self.info.bands) * self.info.tile_size**2 * 2)
+
+            return run_graph(tasks, str(self.archive.path), finished)
+
+    def _samples_of(self, y: int) -> Sequence[Sample]:
+        """The samples of the shard that begins at row `y` of pixels."""
+        across = self.info.shard_size // self.info.tile_size
+        first = y // self.info.tile_size * across
+        return self.samples[first : first + across * across]
+
+    def _write_shard(self, writer: ShardWriter, y: int) -> ShardRecord:
         info, size = self.info, self.info.tile_size
         across = info.shard_size // size
-        first = y // size * across
-        samples = self.samples[first : first + across * across]
         block = np.zeros((len(info.bands), *info.shard_shape(y, 0)), dtype=np.uint16)
-        for place, sample in enumerate(samples):
+        for place, sample in enumerate(self._samples_of(y)):
             top, left = place // across * size, place % across * size
             pixels = load(self.archive, sample.image, len(info.bands), size)
             block[:, top : top + size, left : left + size] = pixels
-        record = writer.write(y, 0, block)
-        shared.advance(len(samples), block.nbytes)
-        return record
+        return writer.write(y, 0, block)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from agri_assets.cube.archive_decode import UnusableImageError, decode, units_of
 from agri_assets.cube.archive_files import Archive, ArchiveImage
 from agri_assets.cube.archive_ground import Place
-from agri_assets.cube.graph import worker_count
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.schema import Units
 from agri_assets.errors import ArchiveError
 from agri_assets.progress import meter

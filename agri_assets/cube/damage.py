@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agri_assets.cube.manifest import manifest_folder, manifest_path, read_manifest, samples_path
 from agri_assets.cube.schema import CubeInfo, Slot
-from agri_assets.cube.shards import shard_file
+from agri_assets.cube.shards import shard_name
 from agri_assets.errors import CubeError, StoreError
 from agri_assets.objects import size_of
 from agri_assets.store.commit import read_json, write_json, writing
@@ -54,12 +54,12 @@ def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
     return frozenset(slot.slot for slot in info.active if _is_lost(stored, _files(cube, info, slot) or []))
 
 
-def _is_lost(stored: Callable[[Path], int | None], files: Sequence[tuple[Path, int]]) -> bool:
+def _is_lost(stored: Callable[[str], int | None], files: Sequence[tuple[str, int]]) -> bool:
     return any(stored(file) != size for file, size in files)
 
 
-def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[Path, int]] | None:
-    """A slot's stored files and their sizes; None where its manifest or its figures are not its own or not there."""
+def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[str, int]] | None:
+    """Names below the cube and sizes of a slot's stored files; None where its manifest or figures are not its own."""
     try:
         manifest = read_manifest(manifest_path(cube, slot.slot))
     except (CubeError, StoreError):
@@ -67,7 +67,7 @@ def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[Path, int]] | N
     if manifest.digest != slot.digest or not samples_path(cube, slot.slot).exists():
         return None
     return [
-        (shard_file(cube, info, shard.array, slot.slot, shard.y, shard.x), shard.size)
+        (shard_name(info, shard.array, slot.slot, shard.y, shard.x), shard.size)
         for shard in manifest.shards
         if shard.state == "data"
     ]

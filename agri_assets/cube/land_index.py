@@ -1,13 +1,12 @@
-"""The rows of the tile index for scenes: what was counted per slot, joined with land cover and the ground."""
-
-from collections.abc import Mapping
+"""What the tile index of scenes says of positions whatever the date: land cover, labels and the ground."""
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agri_assets.cube.index import arrange
+from agri_assets.cube.dated_index import DATED
+from agri_assets.cube.index import DTYPES
 from agri_assets.cube.land_shares import LandShares
 from agri_assets.cube.positions import ground
 from agri_assets.cube.schema import CubeInfo
@@ -16,14 +15,11 @@ from agri_assets.labels.settings import LandLabels
 from agri_assets.scenes.grid import tile_id
 
 
-def scene_index(
-    info: CubeInfo, samples: Mapping[int, pd.DataFrame], land: LandShares, labels: LandLabels, resolution: int
-) -> gpd.GeoDataFrame:
-    """The tile index of a scene cube: every whole position of every active slot.
+def scene_positions(info: CubeInfo, land: LandShares, labels: LandLabels, resolution: int) -> gpd.GeoDataFrame:
+    """One row for every whole position of a scene cube, row by row, without what differs between dates.
 
     Args:
-        info: The committed cube.
-        samples: Figures per position (row, col, valid_fraction, clear_fraction), by slot.
+        info: The cube.
         land: Land cover per position.
         labels: Thresholds of the labels.
         resolution: Of the H3 cells.
@@ -34,7 +30,7 @@ def scene_index(
     place = ground(info.grid, info.tile_size, resolution)
     row, col = (axis.ravel() for axis in np.indices((rows, cols)))
     label, ambiguous = label_positions(land, labels)
-    base = gpd.GeoDataFrame(
+    frame = gpd.GeoDataFrame(
         {
             "tile": info.tile,
             "tile_id": [tile_id(info.tile, int(y), int(x)) for y, x in zip(row, col, strict=True)],
@@ -55,7 +51,8 @@ def scene_index(
         geometry=place.geometry,
         crs="EPSG:4326",
     )
-    return _dated(base, info, samples)
+    types = {name: dtype for name, dtype in DTYPES.items() if name not in DATED}
+    return frame[[*types, "geometry"]].astype(types)
 
 
 def label_positions(land: LandShares, labels: LandLabels) -> tuple[pd.arrays.IntegerArray, npt.NDArray[np.bool_]]:
@@ -71,9 +68,12 @@ def label_positions(land: LandShares, labels: LandLabels) -> tuple[pd.arrays.Int
     return label, known & ~positive & ~negative
 
 
-def label_counts(index: pd.DataFrame) -> dict[str, int]:
-    """How many positions of a tile index are agricultural, other, ambiguous, and without a label."""
-    positions = index.drop_duplicates("tile_id")
+def label_counts(positions: pd.DataFrame) -> dict[str, int]:
+    """How many positions are agricultural, other, ambiguous, and without a label.
+
+    Args:
+        positions: One row for each.
+    """
     label, ambiguous = positions["label"], positions["ambiguous"].astype(bool)
     return {
         "agricultural": int((label == 1).sum()),
@@ -81,21 +81,3 @@ def label_counts(index: pd.DataFrame) -> dict[str, int]:
         "ambiguous": int(ambiguous.sum()),
         "unlabelled": int((label.isna() & ~ambiguous).sum()),
     }
-
-
-def _dated(base: gpd.GeoDataFrame, info: CubeInfo, samples: Mapping[int, pd.DataFrame]) -> gpd.GeoDataFrame:
-    """The positions once per active slot, with the slot's own figures."""
-    parts = []
-    for slot in info.active:
-        figures = samples[slot.slot][["valid_fraction", "clear_fraction"]]
-        parts.append(
-            base.assign(
-                slot=slot.slot,
-                date=slot.date,
-                scene_id=slot.scene_id,
-                valid_fraction=figures["valid_fraction"].to_numpy(),
-                clear_fraction=figures["clear_fraction"].to_numpy(),
-            )
-        )
-    frame = pd.concat(parts, ignore_index=True)
-    return gpd.GeoDataFrame(arrange(frame, keep=("geometry",)), geometry="geometry", crs=base.crs)

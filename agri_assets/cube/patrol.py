@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.damage import damaged_slots
-from agri_assets.cube.graph import worker_count
 from agri_assets.cube.manifest import manifest_folder
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.schema import CubeInfo, Slot

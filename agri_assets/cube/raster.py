@@ -124,11 +124,16 @@ def to_reflectance(numbers: npt.NDArray[Any], band: BandRecord) -> tuple[npt.NDA
         raise SceneError(
             f"{band.href}: scale {band.scale} and offset {band.offset} are none of Sentinel-2 L2A; convert it first"
         )
-    invalid = numbers == band.nodata
     least = 1 - band.offset
-    clipped = int(np.count_nonzero(numbers < least)) - int(np.count_nonzero(numbers[invalid] < least))
+    numbers = numbers.astype(np.uint16, copy=False)
+    low = numbers < least
+    if band.nodata < least and not low.any():
+        # most windows: nothing to clip and nothing without data
+        return numbers - np.uint16(-band.offset), 0
+    invalid = numbers == band.nodata
+    clipped = int(np.count_nonzero(low & ~invalid))
     # in uint16 throughout: raising to the least valid number first means that nothing can wrap around
-    pixels = np.maximum(numbers.astype(np.uint16, copy=False), np.uint16(least))
+    pixels = np.maximum(numbers, np.uint16(least))
     pixels -= np.uint16(-band.offset)
     pixels[invalid] = 0
     return pixels, clipped

@@ -1,14 +1,17 @@
 """Figures of every position of one slot, kept beside its manifest so that the index never needs the pixels again."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.manifest import samples_path
 from agri_assets.cube.open import open_array, read_block
 from agri_assets.cube.positions import Fractions, share
@@ -56,23 +59,16 @@ def write_samples(cube: Path, info: CubeInfo, slot: int, pixels: SlotPixels, clo
     _store(cube, slot, valid_mask(pixels.valid, pixels.classes), pixels.classes, info, clouds)
 
 
-def slot_samples(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Mapping[int, pd.DataFrame]:
-    """Figures of the positions of every active slot; clear shares are counted anew where the settings changed."""
-    return {slot.slot: _current(cube, info, slot.slot, clouds) for slot in info.active}
+def slot_samples(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd.DataFrame:
+    """Figures of the positions of one slot; clear shares are counted anew where the settings changed.
 
-
-def scene_figures(cube: Path, slot: int) -> SceneFigures:
-    """The whole scene's figures of one slot, as they were counted last."""
-    columns = [field.name for field in fields(SceneFigures)]
-    first = pd.read_parquet(file_of(samples_path(cube, slot)), columns=columns).iloc[0]
-    return SceneFigures(float(first["scene_valid"]), float(first["scene_clear"]), int(first["scl_out_of_range"]))
-
-
-def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd.DataFrame:
+    Raises:
+        CubeError: They are missing.
+    """
     path = samples_path(cube, slot)
     if not path.exists():
         raise CubeError(f"{path}: the figures of a slot are missing; delete {cube} and materialise tile_cube again")
-    figures = pd.read_parquet(file_of(path))
+    figures = _read(path)
     # figures of an older version tell positions only
     whole = "scene_valid" in figures
     if whole and (figures["clouds"] == _rule(clouds)).all():
@@ -82,7 +78,21 @@ def _current(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd
     # where every pixel has data, there is no need to look for it again
     data = np.ones_like(classes, dtype=bool) if complete else _data(cube, info, slot)
     _store(cube, slot, valid_mask(data, classes), classes, info, clouds)
-    return pd.read_parquet(file_of(path))
+    return _read(path)
+
+
+def scene_figures(cube: Path, slot: int) -> SceneFigures:
+    """The whole scene's figures of one slot, as they were counted last."""
+    columns = [field.name for field in fields(SceneFigures)]
+    first = _read(samples_path(cube, slot), columns).iloc[0]
+    return SceneFigures(float(first["scene_valid"]), float(first["scene_clear"]), int(first["scl_out_of_range"]))
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Stored figures. Not by pandas, whose way of finding files takes longer than the reading, once for every date."""
+    with pq.ParquetFile(file_of(path)) as file:
+        frame: pd.DataFrame = file.read(columns).to_pandas()
+        return frame
 
 
 def _rule(clouds: CloudSettings) -> str:
@@ -102,7 +112,7 @@ def _data(cube: Path, info: CubeInfo, slot: int) -> Mask:
 def _clear(classes: Classes, valid: Mask, info: CubeInfo, clouds: CloudSettings) -> _Shares:
     """Shares of pixels that are valid and clear; a scene without a classification is clear where it is valid."""
     if info.grid is None or not classes.any():
-        return _shares((valid[rows] for rows in _strips(info)), info)
+        return _shares(lambda rows: valid[rows], info)
     resolution = info.grid.resolution
     halo = math.ceil(clouds.dilate_m / resolution)
 
@@ -112,7 +122,7 @@ def _clear(classes: Classes, valid: Mask, info: CubeInfo, clouds: CloudSettings)
         seen = clear_mask(classes[first : rows.stop + halo], clouds, resolution)[rows.start - first :]
         return seen[: _length(rows)] & valid[rows]
 
-    return _shares((clear(rows) for rows in _strips(info)), info)
+    return _shares(clear, info)
 
 
 def _strips(info: CubeInfo) -> list[slice]:
@@ -124,16 +134,20 @@ def _length(rows: slice) -> int:
     return int(rows.stop - rows.start)
 
 
-def _shares(strips: Iterable[Mask], info: CubeInfo) -> _Shares:
-    positions, count = [], 0
-    for mask in strips:
-        positions.append(share(mask, info.tile_size))
-        count += int(np.count_nonzero(mask))
-    return _Shares(np.concatenate(positions), count / (info.height * info.width))
+def _shares(mask: Callable[[slice], Mask], info: CubeInfo) -> _Shares:
+    """Shares of the true pixels of a mask that is made strip by strip, several at a time."""
+
+    def strip(rows: slice) -> tuple[Fractions, int]:
+        pixels = mask(rows)
+        return share(pixels, info.tile_size), int(np.count_nonzero(pixels))
+
+    with ThreadPoolExecutor(worker_count()) as pool:
+        positions, counts = zip(*pool.map(strip, _strips(info)), strict=True)
+    return _Shares(np.concatenate(positions), sum(counts) / (info.height * info.width))
 
 
 def _store(cube: Path, slot: int, usable: Mask, classes: Classes, info: CubeInfo, clouds: CloudSettings) -> None:
-    valid = _shares((usable[rows] for rows in _strips(info)), info)
+    valid = _shares(lambda rows: usable[rows], info)
     clear = _clear(classes, usable, info, clouds)
     rows, cols = np.indices(valid.positions.shape, dtype=np.int32)
     frame = pd.DataFrame(

@@ -1,6 +1,8 @@
 """One date of a tile into one slot: a Dask graph of tasks that each own whole shards."""
 
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,18 @@ import numpy as np
 import numpy.typing as npt
 from dask.delayed import delayed
 
-from agri_assets.cube.graph import SharedMeter, require_sane, run_graph
+from agri_assets.cube.desk import Desk, desk_of
+from agri_assets.cube.graph import PixelMeter, require_sane
 from agri_assets.cube.looks import Thinning
 from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.plan import CLASSES, BandPlan, plan_scene
 from agri_assets.cube.raster import Rasters, read_pixels, to_classes, to_reflectance
 from agri_assets.cube.resample import resample
-from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
-from agri_assets.cube.shards import ShardWriter
-from agri_assets.cube.zarr_metadata import root_document
+from agri_assets.cube.schema import CubeInfo
+from agri_assets.cube.shards import shard_file
+from agri_assets.cube.workers import Threads, Workers
+from agri_assets.errors import CubeError
+from agri_assets.objects import size_of
 from agri_assets.progress import meter
 from agri_assets.scenes.record import SceneRecord
 
@@ -55,7 +60,9 @@ class SlotPixels:
     look: npt.NDArray[np.uint16]
 
 
-def build_slot(root: Path, info: CubeInfo, slot: int, records: Sequence[SceneRecord]) -> SlotPixels:
+def build_slot(
+    root: Path, info: CubeInfo, slot: int, records: Sequence[SceneRecord], workers: Workers | None = None
+) -> SlotPixels:
     """Decode, convert, merge and write all shards of one slot; nothing becomes visible.
 
     Args:
@@ -63,26 +70,33 @@ def build_slot(root: Path, info: CubeInfo, slot: int, records: Sequence[SceneRec
         info: The cube with this slot already counted in.
         slot: Index on the time axis.
         records: The scenes of one day, in order: where the first has no data the next fills in.
+        workers: Where to do it; threads of this process by default.
 
     Raises:
         SceneError: A raster cannot be read.
+        CubeError: Workers were lost, or write where this process does not see it.
     """
     rasters = Rasters()
     try:
         granules = tuple(plan_scene(record, info, rasters) for record in records)
-        require_sane(len(info.shards) + sum(len(plans) for plans in granules), records[0].scene_id)
-        document = root_document(info)
-        pixels = ShardWriter.open(root, BANDS_ARRAY, slot, info, document)
-        classes = ShardWriter.open(root, CLASSES_ARRAY, slot, info, document)
-        label = f"{info.tile} {info.slots[slot].date}: building"
-        with meter(label, len(info.shards), "shards") as counter:
-            return _SlotJob(info, granules, rasters, pixels, classes, SharedMeter(counter)).run()
     finally:
         rasters.close()
+    require_sane(len(info.shards) + sum(len(plans) for plans in granules), records[0].scene_id)
+    workers, job = workers or Threads(), SlotJob(uuid.uuid4().hex, root, info, slot, granules)
+    label = f"{info.tile} {info.slots[slot].date}: building"
+    try:
+        with meter(label, len(info.shards), "shards") as counter:
+            pixels = _run(job, workers, PixelMeter(counter))
+    finally:
+        workers.leave(job.name)
+    if workers.apart:
+        _require_seen(job, pixels.shards)
+    return pixels
 
 
 @dataclass(frozen=True)
 class _Shard:
+    place: tuple[int, int]
     records: tuple[ShardRecord, ...]
     clipped: int
     valid: npt.NDArray[np.bool_]
@@ -91,86 +105,121 @@ class _Shard:
 
 
 @dataclass(frozen=True)
-class _SlotJob:
+class SlotJob:
+    """All that a worker must be told to build shards of one slot.
+
+    Attributes:
+        name: Unique among all processes.
+        root: The cube.
+        info: The cube with this slot already counted in.
+        slot: Index on the time axis.
+        granules: How to read the scenes.
+    """
+
+    name: str
+    root: Path
     info: CubeInfo
+    slot: int
     granules: tuple[Granule, ...]
-    rasters: Rasters
-    pixels: ShardWriter
-    classes: ShardWriter
-    progress: SharedMeter
 
-    def run(self) -> SlotPixels:
-        whole = {
-            f"{number} {plan.name}": delayed(self._decode, pure=False)(plan)
-            for number, plans in enumerate(self.granules)
-            for plan in plans
-            if plan.whole
-        }
-        places = self.info.shards
-        tasks = [delayed(self._build_shard, pure=False)(y, x, whole) for y, x in places]
-        *shards, decoded = run_graph([*tasks, delayed(_clipped)(whole)], self.info.tile)
-        return self._gather(dict(zip(places, shards, strict=True)), clipped=decoded)
+    def desk(self) -> AbstractContextManager[Desk]:
+        """What this process has open for the job."""
+        return desk_of(self.name, self.root, self.info, self.slot)
 
-    def _gather(self, shards: Mapping[tuple[int, int], _Shard], clipped: int) -> SlotPixels:
-        valid = np.zeros((self.info.height, self.info.width), dtype=bool)
-        classes = np.zeros(valid.shape, dtype=np.uint8)
-        for (y, x), shard in shards.items():
-            height, width = shard.valid.shape
-            valid[y : y + height, x : x + width] = shard.valid
-            classes[y : y + height, x : x + width] = shard.classes
-        records = tuple(record for shard in shards.values() for record in shard.records)
-        look = Thinning.of(self.info).join((place, shard.look) for place, shard in shards.items())
-        return SlotPixels(records, clipped + sum(shard.clipped for shard in shards.values()), valid, classes, look)
 
-    def _build_shard(self, y: int, x: int, whole: Whole) -> _Shard:
-        pixels, classes, clipped = self._granule(0, y, x, whole)
-        for number in range(1, len(self.granules)):
+def _run(job: SlotJob, workers: Workers, progress: PixelMeter) -> SlotPixels:
+    """Compute the slot's graph, and put its shards together while others are built."""
+    # as a node of the graph it is sent to a worker once, not with each task
+    told = delayed(job, traverse=False)
+    whole = {
+        f"{number} {plan.name}": delayed(_decode_whole, pure=False)(told, plan)
+        for number, plans in enumerate(job.granules)
+        for plan in plans
+        if plan.whole
+    }
+    tasks = [delayed(_build_shard, pure=False)(told, y, x, whole) for y, x in job.info.shards]
+    valid = np.zeros((job.info.height, job.info.width), dtype=bool)
+    classes = np.zeros(valid.shape, dtype=np.uint8)
+
+    def finished(result: _Shard | int) -> None:
+        if isinstance(result, _Shard):
+            (y, x), (height, width) = result.place, result.valid.shape
+            valid[y : y + height, x : x + width] = result.valid
+            classes[y : y + height, x : x + width] = result.classes
+            progress.advance(1, result.valid.size * (2 * len(job.info.bands) + 1))
+
+    *shards, clipped = workers.run([*tasks, delayed(_clipped)(whole)], job.info.tile, finished)
+    records = tuple(record for shard in shards for record in shard.records)
+    look = Thinning.of(job.info).join((shard.place, shard.look) for shard in shards)
+    return SlotPixels(records, clipped + sum(shard.clipped for shard in shards), valid, classes, look)
+
+
+def _require_seen(job: SlotJob, records: Sequence[ShardRecord]) -> None:
+    """Refuse shards that workers have written to a place of their own."""
+    stored = size_of(job.root)
+    for record in records:
+        file = shard_file(job.root, job.info, record.array, job.slot, record.y, record.x)
+        if record.state == "data" and stored(str(file.relative_to(job.root))) != record.size:
+            raise CubeError(f"{file}: a worker wrote it, but it is not here; all hosts must share the data root")
+
+
+def _decode_whole(job: SlotJob, plan: BandPlan) -> _Part:
+    with job.desk() as desk:
+        return _decode(desk, plan)
+
+
+def _build_shard(job: SlotJob, y: int, x: int, whole: Whole) -> _Shard:
+    with job.desk() as desk:
+        pixels, classes, clipped = _granule(job, desk, 0, y, x, whole)
+        for number in range(1, len(job.granules)):
             if (pixels > 0).all():
                 break
-            more, more_classes, more_clipped = self._granule(number, y, x, whole)
+            more, more_classes, more_clipped = _granule(job, desk, number, y, x, whole)
             take = (pixels == 0).any(axis=0) & (more > 0).all(axis=0)
             np.copyto(pixels, more, where=take)
             np.copyto(classes, more_classes, where=take)
             clipped += more_clipped
-        records = (self.pixels.write(y, x, pixels), self.classes.write(y, x, classes))
-        self.progress.advance(1, pixels.nbytes + classes.nbytes)
-        look = Thinning.of(self.info).part(pixels, y, x)
-        return _Shard(records, clipped, np.asarray((pixels > 0).all(axis=0)), classes, look)
+        records = (desk.pixels.write(y, x, pixels), desk.classes.write(y, x, classes))
+    look = Thinning.of(job.info).part(pixels, y, x)
+    return _Shard((y, x), records, clipped, np.asarray((pixels > 0).all(axis=0)), classes, look)
 
-    def _granule(
-        self, number: int, y: int, x: int, whole: Whole
-    ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8], int]:
-        """One granule's pixels (band, y, x), classes (y, x) and clipped count of one shard."""
-        height, width = self.info.shard_shape(y, x)
-        pixels = np.zeros((len(self.info.bands), height, width), dtype=np.uint16)
-        classes = np.zeros((height, width), dtype=np.uint8)
-        clipped = 0
-        for plan in self.granules[number]:
-            target = classes if plan.name == CLASSES else pixels[self.info.bands.index(plan.name)]
-            clipped += self._fill(target, plan, y, x, whole.get(f"{number} {plan.name}"))
-        return pixels, classes, clipped
 
-    def _fill(self, target: npt.NDArray[Any], plan: BandPlan, y: int, x: int, whole: _Part | None) -> int:
-        """Lay one raster over the pixels of the grid from (y, x) on, as far as it reaches; counts what was clipped."""
-        rows, cols = plan.axes(y, x, *target.shape)
-        if not rows or not cols:
-            return 0
-        (top, bottom), (left, right) = rows.span(plan.method), cols.span(plan.method)
-        part = whole or self._decode(plan, (top, bottom, left, right))
-        values = part.pixels[top:bottom, left:right] if whole else part.pixels
-        if plan.place.factor == 1:
-            target[rows.run, cols.run] = values
-        else:
-            target[rows.run, cols.run] = resample(values, rows, cols, plan.method)
-        return 0 if whole else part.clipped
+def _granule(
+    job: SlotJob, desk: Desk, number: int, y: int, x: int, whole: Whole
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8], int]:
+    """One granule's pixels (band, y, x), classes (y, x) and clipped count of one shard."""
+    height, width = job.info.shard_shape(y, x)
+    pixels = np.zeros((len(job.info.bands), height, width), dtype=np.uint16)
+    classes = np.zeros((height, width), dtype=np.uint8)
+    clipped = 0
+    for plan in job.granules[number]:
+        target = classes if plan.name == CLASSES else pixels[job.info.bands.index(plan.name)]
+        clipped += _fill(desk, target, plan, y, x, whole.get(f"{number} {plan.name}"))
+    return pixels, classes, clipped
 
-    def _decode(self, plan: BandPlan, window: tuple[int, int, int, int] | None = None) -> _Part:
-        """Read and convert a window of a raster, all of it by default."""
-        height, width = plan.place.shape
-        numbers = read_pixels(self.rasters, plan.band, window or (0, height, 0, width))
-        if plan.name == CLASSES:
-            return _Part(to_classes(numbers), 0)
-        return _Part(*to_reflectance(numbers, plan.band))
+
+def _fill(desk: Desk, target: npt.NDArray[Any], plan: BandPlan, y: int, x: int, whole: _Part | None) -> int:
+    """Lay one raster over the pixels of the grid from (y, x) on, as far as it reaches; counts what was clipped."""
+    rows, cols = plan.axes(y, x, *target.shape)
+    if not rows or not cols:
+        return 0
+    (top, bottom), (left, right) = rows.span(plan.method), cols.span(plan.method)
+    part = whole or _decode(desk, plan, (top, bottom, left, right))
+    values = part.pixels[top:bottom, left:right] if whole else part.pixels
+    if plan.place.factor == 1:
+        target[rows.run, cols.run] = values
+    else:
+        target[rows.run, cols.run] = resample(values, rows, cols, plan.method)
+    return 0 if whole else part.clipped
+
+
+def _decode(desk: Desk, plan: BandPlan, window: tuple[int, int, int, int] | None = None) -> _Part:
+    """Read and convert a window of a raster, all of it by default."""
+    height, width = plan.place.shape
+    numbers = read_pixels(desk.rasters, plan.band, window or (0, height, 0, width))
+    if plan.name == CLASSES:
+        return _Part(to_classes(numbers), 0)
+    return _Part(*to_reflectance(numbers, plan.band))
 
 
 def _clipped(whole: Whole) -> int:

@@ -99,8 +99,13 @@ class ShardWriter:
 
 def shard_file(root: Path, info: CubeInfo, array: str, slot: int, y: int, x: int) -> Path:
     """The file of the shard whose upper-left pixel is (y, x)."""
-    depth = ("0",) if array == BANDS_ARRAY else ()
-    return slot_folder(root, array, slot).joinpath(*depth, str(y // info.shard_size), str(x // info.shard_size))
+    return root / shard_name(info, array, slot, y, x)
+
+
+def shard_name(info: CubeInfo, array: str, slot: int, y: int, x: int) -> str:
+    """The name of that file below the cube, by Zarr's default chunk keys."""
+    depth = "0/" if array == BANDS_ARRAY else ""
+    return f"{array}/c/{slot}/{depth}{y // info.shard_size}/{x // info.shard_size}"
 
 
 def slot_folder(root: Path, array: str, slot: int) -> Path:

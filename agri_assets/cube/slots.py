@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resampling, Slot
+from agri_assets.cube.workers import Workers
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import SceneError
 from agri_assets.scenes.record import SceneRecord
@@ -102,7 +104,7 @@ def _counts(slot: Slot, wanted: Mapping[str, Wanted], holds: Mapping[str | None,
     return slot.active and slot.date in wanted
 
 
-def append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+def append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings, workers: Workers) -> CubeInfo:
     """Build one date into a new slot and commit it; an older slot of the date becomes inactive in the same instant.
 
     Raises:
@@ -111,7 +113,7 @@ def append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings)
     """
     cube = root.path.parent
     try:
-        return _append(root, info, wanted, clouds)
+        return _append(root, info, wanted, clouds, workers)
     except SceneError as error:
         clear_uncommitted(cube)
         write_manifest(_failure(cube, wanted), _failed(wanted, info, str(error)))
@@ -122,14 +124,16 @@ def append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings)
         raise
 
 
-def _append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings) -> CubeInfo:
+def _append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings, workers: Workers) -> CubeInfo:
     cube, number = root.path.parent, len(info.slots)
     longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
-    pixels = build_slot(cube, longer, number, wanted.records)
+    pixels = build_slot(cube, longer, number, wanted.records, workers)
     _failure(cube, wanted).unlink(missing_ok=True)
     manifest = _manifest(wanted, number, pixels)
-    write_samples(cube, longer, number, pixels, clouds)
-    write_look(cube, number, pixels.look)
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(write_look, cube, number, pixels.look)
+        write_samples(cube, longer, number, pixels, clouds)
+        look.result()
     write_manifest(manifest_path(cube, number), manifest)
     earlier = [slot.model_copy(update={"active": slot.active and slot.date != wanted.date}) for slot in info.slots]
     committed = info.model_copy(update={"slots": (*earlier, wanted.slot(number, manifest.digest))})

@@ -1,10 +1,10 @@
 """What a finished cube tells: figures, a row per date, and a picture of the newest clear one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from agri_assets.cube.dated_index import DatedIndex
 from agri_assets.cube.land_index import label_counts
 from agri_assets.cube.looks import require_look
 from agri_assets.cube.manifest import manifest_path, read_manifest
@@ -41,11 +41,11 @@ class BuildReport:
     settled: bool = True
 
 
-def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: pd.DataFrame, inputs: str) -> Outcome:
+def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: DatedIndex, inputs: str) -> Outcome:
     """The receipt of a finished cube."""
     cube, info = paths.cube(tile), report.info
     rows = [_row(cube, slot) for slot in info.active]
-    latest = _show(info, index)
+    latest = _show(info, index.clear)
     megabytes = len(report.built) * info.height * info.width * (2 * len(info.bands) + 1) / 1e6
     return Outcome(
         path=cube,
@@ -57,8 +57,8 @@ def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: 
             "dates_built": len(report.built),
             "slots": len(info.slots),
             "refused": len(report.refused),
-            "positions": int(index["tile_id"].nunique()),
-            **label_counts(index),
+            "positions": len(index.positions),
+            **label_counts(index.positions),
             "index": str(paths.tiles(tile)),
             "stored_mb": round(sum(float(row["stored_mb"] or 0) for row in rows), 1),
             "seconds": round(report.seconds, 1),
@@ -81,11 +81,10 @@ def data_version(info: CubeInfo, index: str) -> str:
     )
 
 
-def _show(info: CubeInfo, index: pd.DataFrame) -> Slot:
+def _show(info: CubeInfo, clear: Mapping[int, float]) -> Slot:
     """The newest date that is clear enough, else the clearest."""
-    clear = index.groupby("slot")["clear_fraction"].mean()
     enough = [slot for slot in info.active if clear[slot.slot] >= CLEAR_ENOUGH]
-    return enough[-1] if enough else max(info.active, key=lambda slot: float(clear[slot.slot]))
+    return enough[-1] if enough else max(info.active, key=lambda slot: clear[slot.slot])
 
 
 def _row(cube: Path, slot: Slot) -> dict[str, Scalar]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agri_assets.cube.commit import coordinate_files
+from agri_assets.cube.cores import worker_count
 from agri_assets.cube.damage import record_damage
-from agri_assets.cube.graph import worker_count
 from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot

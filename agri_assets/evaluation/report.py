@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from agri_assets.config import Collection
-from agri_assets.cube.index import read_index
 from agri_assets.errors import EvaluationError
 from agri_assets.evaluation.breakdown import by_class, without_class, worst_mistakes
 from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
@@ -23,6 +23,7 @@ from agri_assets.loading.samples import SampleTable, load_samples
 from agri_assets.models.contract import ModelContract
 from agri_assets.models.predictor import load_predictor
 from agri_assets.splits.build import check_splits
+from agri_assets.splits.rows import index_blocks
 from agri_assets.splits.summary import SplitSummary
 from agri_assets.store.commit import staged, write_bytes, write_json, write_text
 from agri_assets.store.fingerprint import fingerprint, run_name
@@ -127,7 +128,7 @@ def _make(subject: Subject, run: str) -> Outcome:
         )
         for split, samples in tables.items()
     }
-    names = class_names(tables["test"], lambda tile: read_index(subject.paths.tiles(tile)))
+    names = class_names(tables["test"], lambda tile: _classes(subject.paths, tile))
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], names)
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], names)
@@ -143,6 +144,13 @@ def _make(subject: Subject, run: str) -> Outcome:
             write_bytes(staging / PICTURES[name], png)
         write_text(staging / "report.html", report_page(content))
     return _outcome(subject, folder, metrics, predictions, tuple(pictures), warnings)
+
+
+def _classes(paths: CollectionPaths, tile: str) -> pd.DataFrame:
+    """The class of every row of a tile index, and where its pixels are."""
+    blocks = index_blocks(paths, tile, ("slot", "row", "col", "class_name"))
+    frame: pd.DataFrame = pa.Table.from_batches(list(blocks)).to_pandas()
+    return frame
 
 
 def measure(

@@ -1,89 +1,176 @@
-"""The samples of one split: where each lies in which cube, and what it is labelled."""
+"""The samples of one split: where each lies in which cube, and what it is labelled.
 
-from dataclasses import dataclass, fields
+Nine bytes a sample: what many have in common (names of tiles, dates of slots, cells of positions) is kept once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from agri_assets.cube.damage import lost_slots
-from agri_assets.cube.index import read_index
 from agri_assets.cube.open import cube_info
 from agri_assets.errors import CubeError, SplitError
-from agri_assets.splits.assignments import read_assignments
+from agri_assets.objects import local_copy
+from agri_assets.scenes.grid import tile_id
+from agri_assets.splits.chosen import AGRICULTURAL, TileSamples, chosen
 from agri_assets.splits.settings import Role
-from agri_assets.splits.summary import materialise
+from agri_assets.splits.shards import positions
+from agri_assets.splits.summary import materialise, read_summary
 from agri_assets.store.layout import CollectionPaths
+
+Small = NDArray[np.signedinteger[Any]]
+"""int16, or int32 where that is too small: make it larger before multiplying."""
+
+
+@dataclass(frozen=True, eq=False)
+class TilePlaces:
+    """What the samples of one tile have in common.
+
+    Attributes:
+        tile: The tile.
+        dates: The day of each slot (ISO), None in archives.
+        cells: Names of ground cells (archives: content hashes).
+        cell: Place in `cells` of each position, (rows, columns), int32.
+    """
+
+    tile: str
+    dates: Mapping[int, str | None]
+    cells: tuple[str, ...]
+    cell: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
 class SampleTable:
-    """Samples as parallel arrays of one length, in order of tile, slot, row and column.
+    """Samples as parallel arrays of one length; `load_samples` orders them by tile, slot, row and column.
 
     Attributes:
-        tiles: Names of the tiles.
-        tile: Index into `tiles`, int32.
-        slot: Index on the cube's time axis, int32.
-        row: Row of the position, int32.
-        col: Column of the position, int32.
-        label: 1.0 agricultural, 0.0 not; float32.
-        tile_id: Name of the position.
-        date: Day of acquisition (ISO), None in archives.
-        cell: Ground cell (archives: content hash).
+        places: The tiles.
+        tile: Index into `places` and `tiles`.
+        slot: Index on the cube's time axis.
+        row: Row of the position.
+        col: Column of the position.
+        label: 1 agricultural, 0 not; uint8.
     """
 
-    tiles: tuple[str, ...]
-    tile: NDArray[np.int32]
-    slot: NDArray[np.int32]
-    row: NDArray[np.int32]
-    col: NDArray[np.int32]
-    label: NDArray[np.float32]
-    tile_id: NDArray[np.object_]
-    date: NDArray[np.object_]
-    cell: NDArray[np.object_]
+    places: tuple[TilePlaces, ...]
+    tile: Small
+    slot: Small
+    row: Small
+    col: Small
+    label: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.tile)
 
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """Names of the tiles."""
+        return tuple(place.tile for place in self.places)
+
+    @property
+    def tile_id(self) -> NDArray[np.object_]:
+        """Name of each sample's position; made anew each time, as are `date` and `cell`."""
+        names = (self.tiles[code] for code in self.tile.tolist())
+        rows = zip(names, self.row.tolist(), self.col.tolist(), strict=True)
+        return _objects([tile_id(*row) for row in rows])
+
+    @property
+    def date(self) -> NDArray[np.object_]:
+        """Day of acquisition of each sample (ISO), None in archives."""
+        return _objects([self.places[t].dates[s] for t, s in zip(self.tile.tolist(), self.slot.tolist(), strict=True)])
+
+    @property
+    def cell(self) -> NDArray[np.object_]:
+        """Ground cell of each sample (archives: content hash)."""
+        found = np.full(len(self), None, dtype=object)
+        for code, place in enumerate(self.places):
+            mine = np.flatnonzero(self.tile == code)
+            found[mine] = _objects(place.cells)[place.cell[self.row[mine], self.col[mine]]]
+        return found
+
     def take(self, which: NDArray[Any]) -> "SampleTable":
         """The samples of a mask, or of indexes in their order."""
-        arrays = {field.name: getattr(self, field.name)[which] for field in fields(self) if field.name != "tiles"}
-        return SampleTable(tiles=self.tiles, **arrays)
+        tile, slot, row, col, label = (self.tile, self.slot, self.row, self.col, self.label)
+        return SampleTable(self.places, tile[which], slot[which], row[which], col[which], label[which])
 
 
 def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
     """The samples of one split, as the recorded assignments name them. The proof is not checked (see `check_splits`).
 
+    Files are read in blocks, so that loading holds little more than the table itself.
+
     Raises:
         CubeError: Pixels of these samples are damaged or gone.
         SplitError: There are no assignments, none for `role`, or they do not fit the tile indexes.
     """
-    assignments = read_assignments(paths)
-    wanted = assignments.loc[assignments["split"] == role, ["tile", "tile_id", "date", "cell", "label"]]
-    if wanted.empty:
-        raise SplitError(f"{paths.assignments}: split {role} is empty; {materialise(paths.collection)}")
-    tiles = tuple(sorted(str(tile) for tile in wanted["tile"].unique()))
-    places = [read_index(paths.tiles(tile))[["tile_id", "date", "slot", "row", "col"]] for tile in tiles]
-    rows = wanted.merge(pd.concat(places, ignore_index=True), on=["tile_id", "date"], how="left", validate="one_to_one")
-    if rows["slot"].isna().any():
-        name = rows.loc[rows["slot"].isna(), "tile_id"].iloc[0]
-        again = materialise(paths.collection)
-        raise SplitError(f"{paths.assignments}: sample {name} is not in the tile index any more; {again}")
-    for tile, slots in rows.groupby("tile", observed=True)["slot"]:
-        _require_sound(paths, str(tile), set(slots))
-    rows = rows.sort_values(["tile", "slot", "row", "col"], kind="stable", ignore_index=True)
-    return SampleTable(
-        tiles=tiles,
-        tile=np.searchsorted(np.array(tiles), rows["tile"].to_numpy(str)).astype(np.int32),
-        slot=rows["slot"].to_numpy(np.int32),
-        row=rows["row"].to_numpy(np.int32),
-        col=rows["col"].to_numpy(np.int32),
-        label=rows["label"].to_numpy(np.float32),
-        tile_id=rows["tile_id"].to_numpy(object),
-        date=rows["date"].to_numpy(object),
-        cell=rows["cell"].to_numpy(object),
-    )
+    tiles = sorted(read_summary(paths).cubes)
+    again = materialise(paths.collection)
+    if not paths.assignments.exists():
+        raise SplitError(f"{paths.assignments}: no such file; {again}")
+    shapes = {tile: positions(cube_info(paths.cube(tile))) for tile in tiles}
+    places: list[TilePlaces] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
+    with local_copy(paths.assignments) as file:
+        for found in chosen(file, paths, shapes, role):
+            _require_sound(paths, found.tile, set(found.slots))
+            parts.extend(_columns(found, len(places)))
+            places.append(TilePlaces(found.tile, found.dates, tuple(found.cells), found.cell))
+    if not parts:
+        raise SplitError(f"{paths.assignments}: split {role} is empty; {again}")
+    return SampleTable(tuple(places), *(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def position_samples(
+    tile: str,
+    slot: NDArray[Any],
+    row: NDArray[Any],
+    col: NDArray[Any],
+    dates: Sequence[str | None],
+    cells: Sequence[str],
+) -> SampleTable:
+    """Samples of one tile without labels, at most one per position.
+
+    Args:
+        tile: The tile.
+        slot: Index on the cube's time axis of each sample.
+        row: Row of its position.
+        col: Column of its position.
+        dates: Its day of acquisition (ISO).
+        cells: Its ground cell.
+    """
+    cell = np.full((int(row.max(initial=-1)) + 1, int(col.max(initial=-1)) + 1), -1, dtype=np.int32)
+    names = {name: code for code, name in enumerate(dict.fromkeys(cells))}
+    cell[row, col] = [names[name] for name in cells]
+    places = TilePlaces(tile, dict(zip(slot.tolist(), dates, strict=True)), tuple(names), cell)
+    count = len(slot)
+    columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col), np.zeros(count, np.uint8))
+    return SampleTable((places,), *columns)
+
+
+def _columns(found: TileSamples, code: int) -> list[tuple[NDArray[Any], ...]]:
+    """The columns of a tile's samples, slot by slot."""
+    columns = []
+    for slot, labels in sorted(found.slots.items()):
+        row, col = np.nonzero(labels)
+        label = (labels[row, col] == AGRICULTURAL).astype(np.uint8)
+        constant = (_small(np.full(len(row), value)) for value in (code, slot))
+        columns.append((*constant, _small(row), _small(col), label))
+    return columns
+
+
+def _small(values: NDArray[Any]) -> Small:
+    fits = int(values.max(initial=0)) <= np.iinfo(np.int16).max
+    return values.astype(np.int16 if fits else np.int32)
+
+
+def _objects(values: Sequence[str | None]) -> NDArray[np.object_]:
+    """Texts as an array, whatever there are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def _require_sound(paths: CollectionPaths, tile: str, slots: set[int]) -> None:

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from agri_assets.loading.ahead import ReadAhead
 from agri_assets.loading.augment import choose_orientations, orient
-from agri_assets.loading.order import Index, shuffled_order, storage_order
+from agri_assets.loading.order import PIECE, Index, Numbers, shuffled_order, storage_order
 from agri_assets.loading.samples import SampleTable
-from agri_assets.splits.shards import Pixels, ShardReader
+from agri_assets.splits.shards import Pixels, ShardLayout, ShardReader
+
+TILE_SHIFT = 40
+"""Bits of a shard's number within its cube; the tile's stands above them."""
 
 
 class Batch(NamedTuple):
@@ -37,8 +40,8 @@ class _Epoch(NamedTuple):
     """The plan of one epoch: its number, the order of samples, and the last batch that needs each shard."""
 
     number: int
-    order: Index
-    last_use: Index
+    order: Numbers
+    last_use: Numbers
 
 
 @dataclass
@@ -65,7 +68,7 @@ class TileStream:
     orientations: bool = False
     epoch: int = 0
     _readers: dict[str, ShardReader] = field(default_factory=dict, init=False, repr=False)
-    _shard: Index = field(init=False, repr=False)
+    _shard: Numbers = field(init=False, repr=False)
     _numbers: list[tuple[str, int]] = field(init=False, repr=False)
     _plan: _Epoch | None = field(default=None, init=False, repr=False)
     _held: dict[int, Pixels] = field(default_factory=dict, init=False, repr=False)
@@ -101,10 +104,10 @@ class TileStream:
         if not 0 <= number < len(self):
             raise IndexError(f"batch {number} of {len(self)}")
         plan = self._plan_for(epoch)
-        index = plan.order[number * self.batch_size : (number + 1) * self.batch_size]
+        index = plan.order[number * self.batch_size : (number + 1) * self.batch_size].astype(np.int64)
         for shard in [held for held in self._held if plan.last_use[held] < number]:
             del self._held[shard]
-        return Batch(self._pixels(epoch, index), self.samples.label[index], index)
+        return Batch(self._pixels(epoch, index), self.samples.label[index].astype(np.float32), index)
 
     def _pixels(self, epoch: int, index: Index) -> Pixels:
         samples = self.samples
@@ -130,23 +133,45 @@ class TileStream:
 
     def _plan_for(self, epoch: int) -> _Epoch:
         if self._plan is None or self._plan.number != epoch:
-            order = storage_order(self._shard)
+            self._plan, self._held = None, {}
             if self.shuffle:
                 order = shuffled_order(self._shard, self.seed, epoch, self.shuffle_shards)
-            last_use = np.zeros(len(self._numbers), dtype=np.int64)
-            np.maximum.at(last_use, self._shard[order], np.arange(len(order)) // self.batch_size)
-            self._plan, self._held = _Epoch(epoch, order, last_use), {}
+            else:
+                order = storage_order(self._shard)
+            last_use = np.zeros(len(self._numbers), dtype=np.int32)
+            for number in range(len(self)):
+                last_use[self._shard[order[number * self.batch_size : (number + 1) * self.batch_size]]] = number
+            self._plan = _Epoch(epoch, order, last_use)
         return self._plan
 
-    def _find_shards(self) -> tuple[Index, list[tuple[str, int]]]:
+    def _find_shards(self) -> tuple[Numbers, list[tuple[str, int]]]:
         """The shard of each sample, numbered from 0 over all cubes, and the place of each shard."""
-        samples, shard = self.samples, np.zeros(len(self.samples), dtype=np.int64)
-        numbers: list[tuple[str, int]] = []
-        for code in np.unique(samples.tile).tolist():
-            tile, mine = samples.tiles[code], np.flatnonzero(samples.tile == code)
-            layout = ShardReader.open(self.cubes[tile]).layout
-            own = layout.shard_of(samples.slot[mine], samples.row[mine], samples.col[mine])
-            distinct, rank = np.unique(own, return_inverse=True)
-            shard[mine] = rank + len(numbers)
-            numbers.extend((tile, number) for number in distinct.tolist())
-        return shard, numbers
+        samples, layouts = self.samples, _Layouts(self.samples.tiles, self.cubes)
+        pieces = [slice(start, start + PIECE) for start in range(0, len(samples), PIECE)]
+        found = [np.unique(layouts.keys(samples, piece)) for piece in pieces]
+        distinct = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
+        shard = np.empty(len(samples), dtype=np.int32)
+        for piece in pieces:
+            shard[piece] = np.searchsorted(distinct, layouts.keys(samples, piece))
+        return shard, [(samples.tiles[key >> TILE_SHIFT], key % (1 << TILE_SHIFT)) for key in distinct.tolist()]
+
+
+@dataclass
+class _Layouts:
+    """The shards of several cubes under one numbering, in order of tile; a cube is opened when a sample of it comes."""
+
+    tiles: tuple[str, ...]
+    cubes: Mapping[str, Path]
+    known: dict[int, ShardLayout] = field(default_factory=dict)
+
+    def keys(self, samples: SampleTable, piece: slice) -> Index:
+        """Tile and number of the shard of each of some samples, as one number."""
+        tile = samples.tile[piece].astype(np.int64)
+        keys = tile << TILE_SHIFT
+        for code in np.unique(tile).tolist():
+            if code not in self.known:
+                self.known[code] = ShardReader.open(self.cubes[self.tiles[code]]).layout
+            mine = tile == code
+            slot, row, col = (axis[piece][mine] for axis in (samples.slot, samples.row, samples.col))
+            keys[mine] += self.known[code].shard_of(slot, row, col)
+        return keys

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from agri_assets.errors import CubeError
-from agri_assets.loading.samples import SampleTable
+from agri_assets.loading.samples import SampleTable, position_samples
 from agri_assets.maps.settings import MapSettings
 
 
@@ -53,14 +53,5 @@ def choose_positions(
 
 def _samples(rows: pd.DataFrame, tile: str) -> SampleTable:
     """Index rows as samples that the streaming reader takes."""
-    return SampleTable(
-        tile=np.zeros(len(rows), dtype=np.int32),
-        tiles=(tile,),
-        slot=rows["slot"].to_numpy(np.int32),
-        row=rows["row"].to_numpy(np.int32),
-        col=rows["col"].to_numpy(np.int32),
-        label=np.zeros(len(rows), dtype=np.float32),
-        tile_id=rows["tile_id"].to_numpy(dtype=object),
-        date=rows["date"].to_numpy(dtype=object),
-        cell=rows["cell"].to_numpy(dtype=object),
-    )
+    slot, row, col = (rows[name].to_numpy(np.int64) for name in ("slot", "row", "col"))
+    return position_samples(tile, slot, row, col, rows["date"].tolist(), rows["cell"].tolist())

@@ -13,7 +13,9 @@ import shapely
 from numpy.typing import NDArray
 
 from agri_assets.errors import SplitError
-from agri_assets.splits.proof import SCALE_TOLERANCE, Terms, refuse_rows, require_one_split
+from agri_assets.splits.apart import SCALE_TOLERANCE
+from agri_assets.splits.archive_rows import refuse_rows, require_one_split
+from agri_assets.splits.proof import Terms
 from agri_assets.splits.settings import PAIRS, ROLES, Role
 from agri_assets.splits.summary import Proof
 from agri_assets.splits.tangent import Close, Nearest, nearest

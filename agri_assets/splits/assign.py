@@ -5,38 +5,32 @@ changed by other samples. Then a buffer: samples whose footprint is nearer than 
 split are dropped, train samples first, then val samples.
 """
 
-import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from agri_assets.progress import track
 from agri_assets.scenes.grid import TileGrid
+from agri_assets.splits.assignments import AssignmentWriter
 from agri_assets.splits.nearby import near
-from agri_assets.splits.ownership import owners
-from agri_assets.splits.settings import Role, SplitSettings
+from agri_assets.splits.ownership import neighbours, owners
+from agri_assets.splits.rows import Texts, index_blocks, numbers, texts
+from agri_assets.splits.rules import UNUSABLE, cell_fraction, role_of, unusable
+from agri_assets.splits.settings import ROLES, Role, SplitSettings
+from agri_assets.splits.tile_map import ROLE_CODES, TileMap
+from agri_assets.store.layout import CollectionPaths
 
-HASH_BITS = 53
-"""Bits of the hash that are used: as many as a float holds exactly."""
+REASONS = (*UNUSABLE, "not owner", "near another split")
+"""Why a sample of scenes is in no split."""
 
-Texts = NDArray[np.object_]
+GIVING_WAY: dict[Role, tuple[Role, ...]] = {"train": ("val", "test"), "val": ("test",)}
+"""The splits whose samples are dropped near those of others; by where samples lay before any was dropped."""
 
-POSITION = ["tile", "row", "col"]
-
-
-def cell_fraction(seed: int, cell: str) -> float:
-    """A number in [0, 1) that depends on the seed and the cell's name alone (SHA-256)."""
-    digest = hashlib.sha256(f"{seed}:{cell}".encode()).digest()
-    return math.ldexp(int.from_bytes(digest[:8], "big") >> (64 - HASH_BITS), -HASH_BITS)
-
-
-def role_of(fraction: float, val: float, test: float) -> Role:
-    """The split of a hash fraction: `test` below `test`, `val` below `test + val`, else `train`."""
-    if fraction < test:
-        return "test"
-    return "val" if fraction < test + val else "train"
+_DECIDING = ("row", "col", "valid_fraction", "clear_fraction", "ambiguous")
 
 
 def buffer_distance(grids: Mapping[str, TileGrid], tile_size: int) -> float:
@@ -44,76 +38,93 @@ def buffer_distance(grids: Mapping[str, TileGrid], tile_size: int) -> float:
     return math.sqrt(2) * tile_size * max(grid.resolution for grid in grids.values())
 
 
-def refusals(index: pd.DataFrame, settings: SplitSettings) -> Texts:
-    """Why each sample cannot be used by itself: `nodata`, `cloudy`, `ambiguous`, `no label`; "" where it can."""
-    conditions = [
-        (index["valid_fraction"] < settings.min_valid).to_numpy(bool),
-        (index["clear_fraction"] < settings.min_clear).to_numpy(bool),
-        index["ambiguous"].to_numpy(bool),
-        index["label"].isna().to_numpy(bool),
-    ]
-    texts = ["nodata", "cloudy", "ambiguous", "no label"]
-    return np.select(conditions, texts, default="").astype(object)
-
-
-def decided(split: Texts, reason: Texts) -> pd.DataFrame:
-    """A table of `split` and `reason`, one of which is None in every row: `split` where there is a reason."""
-    usable = reason == ""
-    columns = {"split": np.where(usable, split, np.array(None)), "reason": np.where(usable, np.array(None), reason)}
-    return pd.DataFrame(columns, dtype=object)
-
-
 def assign_scenes(
-    index: pd.DataFrame, grids: Mapping[str, TileGrid], settings: SplitSettings, tile_size: int
-) -> pd.DataFrame:
-    """Assign every sample of scenes.
+    paths: CollectionPaths, grids: Mapping[str, TileGrid], settings: SplitSettings, tile_size: int, file: Path
+) -> dict[str, TileMap]:
+    """Assign every sample of scenes, tile by tile, and write the assignments in the order of the tile indexes.
 
     Args:
-        index: The tile indexes of all tiles in one table.
-        grids: The grid of every tile.
+        paths: The collection's.
+        grids: The grid of every tile, in order of name.
         settings: Shares, seed and thresholds.
         tile_size: Edge of a position, in pixels.
+        file: Where to write.
 
     Returns:
-        Columns `split` (None for samples in no split) and `reason` (None for the others), in the order of `index`.
+        What became of the positions of each tile.
     """
-    reason = _not_owned(index, grids, tile_size)
-    reason = np.where(reason == "", refusals(index, settings), reason)
-    fractions = {cell: cell_fraction(settings.seed, str(cell)) for cell in index["cell"].unique()}
-    roles = {cell: role_of(fraction, settings.val, settings.test) for cell, fraction in fractions.items()}
-    split, usable = index["cell"].map(roles).to_numpy(object), reason == ""
-    positions = index.loc[usable, POSITION].assign(split=split[usable]).drop_duplicates(POSITION)
-    dropped = positions[buffered(positions, grids, tile_size)]
-    reason[usable & _among(index, dropped)] = "near another split"
-    return decided(split, reason)
+    beside, maps = neighbours(grids, tile_size, buffer_distance(grids, tile_size)), {}
+    for tile in track(grids, f"{paths.collection}: ground of the tiles", len(grids), "tiles"):
+        maps[tile] = survey(paths, tile, grids, beside[tile], settings, tile_size)
+    with AssignmentWriter(file) as writer:
+        for tile in track(grids, f"{paths.collection}: assignments", len(grids), "tiles"):
+            drop_near(tile, maps, grids, beside[tile], tile_size)
+            for block in index_blocks(paths, tile, ("tile_id", "date", "cell", "label", *_DECIDING)):
+                writer.write(tile, block, *_decided(block, maps[tile], settings))
+    return maps
 
 
-def buffered(positions: pd.DataFrame, grids: Mapping[str, TileGrid], tile_size: int) -> NDArray[np.bool_]:
-    """Which positions the buffer drops: train near val or test, then val near test.
-
-    Args:
-        positions: Distinct positions: columns `tile`, `row`, `col`, `split`.
-        grids: The grid of every tile.
-        tile_size: Edge of a position, in pixels.
-    """
-    if positions.empty:
-        return np.zeros(0, dtype=bool)
-    split, distance = positions["split"].to_numpy(object), buffer_distance(grids, tile_size)
-    train, val, test = split == "train", split == "val", split == "test"
-    dropped = np.zeros(len(positions), dtype=bool)
-    dropped[train] = near(positions[train], positions[val | test], grids, tile_size, distance)
-    dropped[val] = near(positions[val], positions[test], grids, tile_size, distance)
-    return dropped
-
-
-def _not_owned(index: pd.DataFrame, grids: Mapping[str, TileGrid], tile_size: int) -> Texts:
-    """`not owner` for the samples of tiles that do not own the ground they lie on."""
-    positions = index[[*POSITION, "owner"]].drop_duplicates(POSITION)
-    positions = positions.assign(winner=owners(positions, grids, tile_size))
-    lost = positions[positions["winner"] != positions["tile"]]
-    return np.where(_among(index, lost), "not owner", "").astype(object)
+def survey(
+    paths: CollectionPaths,
+    tile: str,
+    grids: Mapping[str, TileGrid],
+    beside: Sequence[str],
+    settings: SplitSettings,
+    tile_size: int,
+) -> TileMap:
+    """The role of every position of a tile, whether its ground is the tile's own, and whether it can be used at all."""
+    shape = grids[tile].positions(tile_size)
+    found, nominal = TileMap.empty(shape), np.full(shape, None, dtype=object)
+    for block in index_blocks(paths, tile, ("cell", "owner", "label", *_DECIDING)):
+        row, col = (numbers(block, name, np.int32) for name in ("row", "col"))
+        found.set_role(row, col, _roles(texts(block, "cell"), settings))
+        usable = _unusable(block, settings) < 0
+        found.set_usable(row[usable], col[usable])
+        owner = texts(block, "owner")
+        nominal[row, col] = np.array([*owner.names, None], dtype=object)[owner.codes]
+    row, col = np.nonzero(found.role)
+    own = owners(tile, (row, col), nominal[row, col], grids, beside, tile_size) == tile
+    found.set_owned(row[own], col[own])
+    return found
 
 
-def _among(index: pd.DataFrame, positions: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which samples are at one of these positions."""
-    return pd.MultiIndex.from_frame(index[POSITION]).isin(pd.MultiIndex.from_frame(positions[POSITION]))
+def drop_near(
+    tile: str, maps: Mapping[str, TileMap], grids: Mapping[str, TileGrid], beside: Sequence[str], tile_size: int
+) -> None:
+    """Drop what the buffer takes from a tile: positions of train near val or test, then of val near test."""
+    distance, found = buffer_distance(grids, tile_size), maps[tile]
+    for ours, others in GIVING_WAY.items():
+        around = {other: maps[other].places(*others) for other in (tile, *beside)}
+        row, col = found.places(ours)
+        dropped = near(tile, (row, col), around, grids, tile_size, distance)
+        found.drop(row[dropped], col[dropped])
+
+
+def _roles(cell: Texts, settings: SplitSettings) -> NDArray[np.uint8]:
+    """Code of the role of each row's cell."""
+    roles = {
+        name: ROLE_CODES[role_of(cell_fraction(settings.seed, name), settings.val, settings.test)]
+        for name in cell.names
+    }
+    return cell.of(roles, 0).astype(np.uint8)
+
+
+def _unusable(block: pa.RecordBatch, settings: SplitSettings) -> NDArray[np.int32]:
+    """Why each row cannot be used by itself, as a place in `REASONS`; -1 where it can."""
+    return unusable(
+        numbers(block, "valid_fraction", np.float32),
+        numbers(block, "clear_fraction", np.float32),
+        numbers(block, "ambiguous", np.bool_),
+        numbers(block, "label", np.int8, absent=-1) < 0,
+        settings,
+    )
+
+
+def _decided(block: pa.RecordBatch, found: TileMap, settings: SplitSettings) -> tuple[Texts, Texts]:
+    """Split and reason of each row, one of which is null."""
+    row, col = (numbers(block, name, np.int32) for name in ("row", "col"))
+    reason = _unusable(block, settings)
+    reason[(reason < 0) & found.dropped[row, col]] = REASONS.index("near another split")
+    reason[~found.owned[row, col]] = REASONS.index("not owner")
+    split = np.where(reason < 0, found.role[row, col].astype(np.int32) - 1, -1)
+    return Texts(split, ROLES), Texts(reason, REASONS)

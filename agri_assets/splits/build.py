@@ -1,20 +1,25 @@
 """The stage `splits`: assign, prove, take the train statistics of what was proved, and write."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pandas as pd
 
 from agri_assets.config import Collection
 from agri_assets.cube.open import cube_info
-from agri_assets.splits.archive_proof import cell_words
 from agri_assets.splits.assign import assign_scenes
-from agri_assets.splits.assignments import arrange, write_assignments
-from agri_assets.splits.check import check_splits, prove
-from agri_assets.splits.inputs import SplitInputs, listed_roles, read_indexes, split_inputs
+from agri_assets.splits.assignments import arrange, write_table
+from agri_assets.splits.check import Proved, check_splits, prove
+from agri_assets.splits.chosen import chosen
+from agri_assets.splits.inputs import SplitInputs, listed_roles, read_archive_index, split_inputs
 from agri_assets.splits.lists import assign_archive
 from agri_assets.splits.picture import split_map
+from agri_assets.splits.scenes_picture import scenes_map
 from agri_assets.splits.settings import ROLES
+from agri_assets.splits.shards import positions
 from agri_assets.splits.statistics import train_statistics
-from agri_assets.splits.summary import SplitSummary, digest_rows, digest_train, read_summary
-from agri_assets.store.commit import write_bytes, write_json
+from agri_assets.splits.summary import SplitSummary, read_summary
+from agri_assets.store.commit import staged, write_bytes, write_json
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, Table, run_stage
@@ -37,30 +42,81 @@ def build_splits(collection: Collection, paths: CollectionPaths) -> Outcome:
     )
 
 
+@dataclass(frozen=True)
+class Made:
+    """A split whose assignments are written and proved.
+
+    Attributes:
+        proved: What the proof found.
+        picture: PNG of what the ground is used for; None where no ground is known.
+    """
+
+    proved: Proved
+    picture: bytes | None
+
+
+def assign_and_prove(collection: Collection, paths: CollectionPaths, inputs: SplitInputs, file: Path) -> Made:
+    """All of the stage but the statistics of the train pixels: assign, write the assignments, prove what was written.
+
+    Tiles come one after the other; of each, one byte per position stays in memory, and nothing per sample.
+
+    Args:
+        collection: The collection.
+        paths: Where it lies.
+        inputs: What `split_inputs` found.
+        file: Where to write the assignments: a file of this machine that nobody takes for the live one yet.
+
+    Raises:
+        SplitError: An index is missing, a split is too weak, or the proof fails.
+    """
+    title = f"{collection.name}: positions by split"
+    if collection.is_archive:
+        placed = _assign_archive(collection, paths, file)
+        return Made(prove(collection, paths, inputs, file), split_map(placed, title) if len(placed) else None)
+    maps = assign_scenes(paths, inputs.grids, collection.split, collection.tile_size, file)
+    return Made(prove(collection, paths, inputs, file), scenes_map(maps, inputs.grids, collection.tile_size, title))
+
+
+def _assign_archive(collection: Collection, paths: CollectionPaths, file: Path) -> pd.DataFrame:
+    """Write the assignments of an archive; returns `split` and `geometry` of the positions on known ground."""
+    index = read_archive_index(paths)
+    index = index.join(assign_archive(index, listed_roles(collection), collection.split))
+    write_table(file, arrange(index))
+    return index.dropna(subset="geometry") if "geometry" in index else index.iloc[:0]
+
+
 def _build(collection: Collection, paths: CollectionPaths, inputs: SplitInputs) -> Outcome:
-    index = read_indexes(paths, inputs)
-    assignments = _assign(collection, inputs, index)
-    proved = prove(collection, inputs, assignments, index)
+    # the summary comes last: until it is there, the digest of the older one refuses the new assignments
+    with staged(paths.assignments) as file:
+        made = assign_and_prove(collection, paths, inputs, file)
+        summary = _summary(collection, paths, inputs, made.proved, file)
+    write_json(paths.split_summary, summary.model_dump(mode="json"))
+    return _outcome(paths, summary, made)
+
+
+def _summary(
+    collection: Collection, paths: CollectionPaths, inputs: SplitInputs, proved: Proved, file: Path
+) -> SplitSummary:
+    """The split's record, with the statistics of the train pixels."""
     cubes = {tile: paths.cube(tile) for tile in inputs.cubes}
-    train = proved.rows[proved.rows["split"] == "train"]
-    units = cube_info(next(iter(cubes.values()))).units
-    statistics = train_statistics(train, cubes, collection.bands, units)
+    units, tally = cube_info(next(iter(cubes.values()))).units, proved.tally
+    shapes = {tile: positions(cube_info(cube)) for tile, cube in cubes.items()}
+    train = chosen(file, paths, shapes, "train")
+    statistics = train_statistics(train, tally.counts["train"], cubes, collection.bands, units)
     missing = tuple(f"tile {tile} is active but has no whole cube: left out of the split" for tile in inputs.missing)
-    summary = SplitSummary(
+    return SplitSummary(
         fingerprint=inputs.fingerprint,
         proof=proved.proof,
         proof_detail=proved.detail,
         proof_basis=proved.basis,
-        counts=proved.counts,
-        dropped={
-            str(reason): int(n) for reason, n in assignments["reason"].value_counts(sort=False).sort_index().items()
-        },
+        counts=tally.roles,
+        dropped=dict(sorted(tally.dropped.items())),
         bands=collection.bands,
         units=units,
         mean=statistics.mean,
         std=statistics.std,
-        train_digest=digest_train(assignments),
-        assignments_digest=digest_rows(assignments),
+        train_digest=tally.train_digest,
+        assignments_digest=tally.digest,
         min_distance_m=proved.min_distance_m,
         tile_size=collection.tile_size,
         cubes=inputs.cubes,
@@ -68,45 +124,25 @@ def _build(collection: Collection, paths: CollectionPaths, inputs: SplitInputs) 
         resolution=collection.split.resolution,
         warnings=proved.warnings + missing,
     )
-    # the summary comes last: until it is there, the digest of the older one refuses the new assignments
-    write_assignments(paths, assignments)
-    write_json(paths.split_summary, summary.model_dump(mode="json"))
-    return _outcome(collection, paths, summary, assignments, index)
 
 
-def _assign(collection: Collection, inputs: SplitInputs, index: pd.DataFrame) -> pd.DataFrame:
-    if collection.is_archive:
-        decided = assign_archive(index, listed_roles(collection), collection.split)
-    else:
-        decided = assign_scenes(index, inputs.grids, collection.split, collection.tile_size)
-    return arrange(index.join(decided))
-
-
-def _outcome(
-    collection: Collection,
-    paths: CollectionPaths,
-    summary: SplitSummary,
-    assignments: pd.DataFrame,
-    index: pd.DataFrame,
-) -> Outcome:
-    cells = cell_words(index) if collection.is_archive else "ground cells"
+def _outcome(paths: CollectionPaths, summary: SplitSummary, made: Made) -> Outcome:
+    tally, cells = made.proved.tally, made.proved.cells
     figures: dict[str, Scalar] = {
         "proof": summary.proof,
-        "samples": len(assignments),
-        "cells": assignments["cell"].nunique(),
+        "samples": tally.samples,
+        "cells": len(tally.cells),
         "cells are": cells,
     }
     for role, count in summary.counts.items():
         figures |= {f"{role}_samples": count.n, f"{role}_agricultural": count.positives, f"{role}_cells": count.cells}
     figures |= {f"dropped {reason}": count for reason, count in summary.dropped.items()}
-    figures |= {f"ambiguous in {role}'s cells": n for role, n in _ambiguous(assignments).items()}
+    figures |= {f"ambiguous in {role}'s cells": n for role, n in tally.ambiguous_by_role.items()}
     figures |= {f"min_distance_m {pair}": value for pair, value in summary.min_distance_m.items()}
     pictures = {}
-    used = assignments.assign(geometry=index.get("geometry")).dropna(subset="geometry")
-    if len(used):
+    if made.picture is not None:
         pictures["split map"] = paths.receipt("splits").with_name("splits_map.png")
-        used = used.sort_values("split").drop_duplicates("tile_id")
-        write_bytes(pictures["split map"], split_map(used, f"{collection.name}: positions by split"))
+        write_bytes(pictures["split map"], made.picture)
     parts = ", ".join(f"{role} {summary.counts[role].n}" for role in ROLES)
     return Outcome(
         path=paths.assignments,
@@ -121,13 +157,6 @@ def _outcome(
         warnings=summary.warnings,
         outputs=(paths.assignments, paths.split_summary, *pictures.values()),
     )
-
-
-def _ambiguous(assignments: pd.DataFrame) -> dict[str, int]:
-    """How many ambiguous samples lie in the cells of each split; none of them is in it."""
-    roles = assignments.dropna(subset="split").drop_duplicates("cell").set_index("cell")["split"]
-    found = assignments.loc[assignments["reason"] == "ambiguous", "cell"].map(roles).value_counts()
-    return {role: int(found[role]) for role in ROLES if role in found}
 
 
 def _tables(summary: SplitSummary, cells: str) -> dict[str, Table]:

@@ -16,7 +16,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import read_outcome
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SplitInputs:
 
     Attributes:
         cubes: Data version of each tile's cube, by tile, in order of tile name.
-        grids: The grid of each tile; empty for an archive.
+        grids: The grid of each tile, in the same order; empty for an archive.
         missing: Active tiles of the catalogue that have no whole cube yet.
         fingerprint: Of the data versions and of every setting the split depends on.
     """
@@ -60,7 +60,7 @@ def split_inputs(collection: Collection, paths: CollectionPaths) -> SplitInputs:
         tile_size=collection.tile_size,
         lists=listed_roles(collection),
     )
-    kept = {name: grid for name, grid in grids.items() if name in cubes}
+    kept = {name: grids[name] for name in cubes if name in grids}
     return SplitInputs(cubes, kept, tuple(name for name in names if name not in cubes), made_from)
 
 
@@ -72,18 +72,15 @@ def listed_roles(collection: Collection) -> tuple[Role, ...]:
     return tuple(role for role in ROLES if getattr(source, role) is not None)
 
 
-def read_indexes(paths: CollectionPaths, inputs: SplitInputs) -> pd.DataFrame:
-    """The tile indexes of all tiles in one table, in order of tile, then as stored.
+def read_archive_index(paths: CollectionPaths) -> pd.DataFrame:
+    """The tile index of an archive in one table; those of scenes are read in blocks (see `rows`).
 
     Raises:
-        SplitError: An index is missing.
+        SplitError: It is missing.
     """
-    frames = []
-    for tile in inputs.cubes:
-        if not paths.tiles(tile).exists():
-            raise SplitError(f"{paths.tiles(tile)}: no such file; {materialise(paths.collection, 'tile_cube')}")
-        frames.append(read_index(paths.tiles(tile)))
-    return pd.concat(frames, ignore_index=True)
+    if not paths.tiles(ARCHIVE_TILE).exists():
+        raise SplitError(f"{paths.tiles(ARCHIVE_TILE)}: no such file; {materialise(paths.collection, 'tile_cube')}")
+    return read_index(paths.tiles(ARCHIVE_TILE))
 
 
 def _cube_version(paths: CollectionPaths, tile: str) -> str | None:

@@ -10,9 +10,11 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from agri_assets.splits.assign import Texts, cell_fraction, decided, refusals, role_of
+from agri_assets.splits.rules import UNUSABLE, cell_fraction, role_of, unusable
 from agri_assets.splits.settings import ODD, PAIRS, Role, SplitSettings
 from agri_assets.splits.zones import diagonals, near_outlines
+
+Texts = NDArray[np.object_]
 
 
 def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: SplitSettings) -> pd.DataFrame:
@@ -33,7 +35,7 @@ def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: Spli
         Columns `split` and `reason`, in the order of `index`.
     """
     split = index["listed"].astype(object).fillna("").to_numpy(object, copy=True)
-    reason, absent = refusals(index, settings), split == ""
+    reason, absent = _refusals(index, settings), split == ""
     if "train" in listed:
         reason[absent & (reason == "")] = "not listed"
     else:
@@ -43,7 +45,7 @@ def assign_archive(index: pd.DataFrame, listed: tuple[Role, ...], settings: Spli
     reason[_shared(split, index["content"], reason == "", PAIRS)] = "same pixels in another split"
     reason[_shared(split, _loose(index, shapes), reason == "", _carved(listed))] = "same group in another split"
     reason[_too_near(split, shapes, reason == "", listed)] = "near another split"
-    return decided(split, reason)
+    return _decided(split, reason)
 
 
 def outlines(index: pd.DataFrame) -> Texts:
@@ -52,6 +54,20 @@ def outlines(index: pd.DataFrame) -> Texts:
         return np.full(len(index), None, dtype=object)
     known = index["geometry"].astype(object).where(index["geometry"].notna(), None)
     return np.asarray(shapely.from_wkb(known.to_numpy(object)), dtype=object)
+
+
+def _refusals(index: pd.DataFrame, settings: SplitSettings) -> Texts:
+    """Why each sample cannot be used by itself; "" where it can."""
+    valid, clear = (index[name].to_numpy(np.float32) for name in ("valid_fraction", "clear_fraction"))
+    ambiguous, unlabelled = index["ambiguous"].to_numpy(bool), index["label"].isna().to_numpy(bool)
+    return np.array([*UNUSABLE, ""], dtype=object)[unusable(valid, clear, ambiguous, unlabelled, settings)]
+
+
+def _decided(split: Texts, reason: Texts) -> pd.DataFrame:
+    """A table of `split` and `reason`, one of which is None in every row: `split` where there is a reason."""
+    usable = reason == ""
+    columns = {"split": np.where(usable, split, np.array(None)), "reason": np.where(usable, np.array(None), reason)}
+    return pd.DataFrame(columns, dtype=object)
 
 
 def _carve(split: Texts, cell: Texts, listed: tuple[Role, ...], settings: SplitSettings) -> None:

@@ -3,67 +3,83 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
 from agri_assets.scenes.grid import TileGrid
-from agri_assets.splits.ownership import neighbours
+from agri_assets.splits.ownership import Floats, Places
 
 ROUNDING = 1e-9
 """Relative; a distance of exactly one diagonal, which aligned grids produce, must not count as nearer."""
 
 
-def footprints(positions: pd.DataFrame, grid: TileGrid, tile_size: int, crs: str | None = None) -> NDArray[np.object_]:
-    """Footprints of positions of one tile as polygons, in its own CRS or in another.
+def corners(places: Places, grid: TileGrid, tile_size: int, crs: str) -> Floats:
+    """Corners of positions of one tile in some CRS, (positions, 4, x and y), round about.
 
     Args:
-        positions: Columns `row` and `col`.
+        places: (rows, columns).
         grid: The tile's grid.
         tile_size: Edge of a position, in pixels.
-        crs: The CRS of the polygons; the grid's own if None.
+        crs: The CRS of the corners.
     """
     a, _, left, _, e, top = grid.transform
-    west = left + a * tile_size * positions["col"].to_numpy(np.float64)
-    north = top + e * tile_size * positions["row"].to_numpy(np.float64)
+    row, col = (axis.astype(np.float64) for axis in places)
+    west, north = left + a * tile_size * col, top + e * tile_size * row
     east, south = west + a * tile_size, north + e * tile_size
-    if crs is None or crs == grid.crs:
-        return np.asarray(shapely.box(west, south, east, north), dtype=object)
     x = np.stack([west, east, east, west], axis=1)
     y = np.stack([north, north, south, south], axis=1)
-    moved = transform(grid.crs, crs, x.ravel(), y.ravel())
-    corners = np.stack([np.asarray(moved[0]), np.asarray(moved[1])], axis=1).reshape(-1, 4, 2)
-    return np.asarray(shapely.polygons(corners), dtype=object)
+    if crs != grid.crs:
+        x, y = (np.reshape(axis, x.shape) for axis in transform(grid.crs, crs, x.ravel(), y.ravel()))
+    return np.stack([x, y], axis=-1)
 
 
 def near(
-    ours: pd.DataFrame, others: pd.DataFrame, grids: Mapping[str, TileGrid], tile_size: int, distance: float
+    tile: str,
+    ours: Places,
+    others: Mapping[str, Places],
+    grids: Mapping[str, TileGrid],
+    tile_size: int,
+    distance: float,
 ) -> NDArray[np.bool_]:
-    """Which of `ours` lie nearer than `distance` to any of `others`.
+    """Which positions of a tile lie nearer than `distance` to any of some positions of it and of other tiles.
 
     Across two zones a pair is measured in both, and counts when it is near in either.
 
     Args:
-        ours: Positions: columns `tile`, `row`, `col`.
-        others: The same.
+        tile: The tile.
+        ours: (rows, columns) of its positions.
+        others: The same of each tile that may be near.
         grids: The grid of every tile.
         tile_size: Edge of a position, in pixels.
         distance: In metres, edge to edge; exactly `distance` is not near.
     """
-    found = pd.Series(False, index=ours.index)
-    beside = neighbours(grids, tile_size, distance)
-    by_tile = {str(tile): part for tile, part in others.groupby("tile", sort=False)}
-    for name, part in ours.groupby("tile", sort=False):
-        tile = str(name)
-        around = [other for other in (tile, *beside[tile]) if other in by_tile]
-        for crs in sorted({grids[other].crs for other in (tile, *around)}):
-            # In a neighbour's zone only pairs with that zone's own tiles are measured: each zone is exact for its own.
-            targets = [other for other in around if crs in (grids[tile].crs, grids[other].crs)]
-            if targets:
-                shapes = [footprints(by_tile[other], grids[other], tile_size, crs) for other in targets]
-                mine = footprints(part, grids[tile], tile_size, crs)
-                tree = shapely.STRtree(np.concatenate(shapes))
-                hits = tree.query(mine, predicate="dwithin", distance=distance * (1 - ROUNDING))[0]
-                found.loc[part.index[np.unique(hits)]] = True
-    return found.to_numpy(bool)
+    found, home = np.zeros(len(ours[0]), dtype=bool), grids[tile].crs
+    others = {other: places for other, places in others.items() if len(places[0])}
+    if not len(found) or not others:
+        return found
+    for crs in sorted({home, *(grids[other].crs for other in others)}):
+        # In a neighbour's zone only pairs with that zone's own tiles are measured: each zone is exact for its own.
+        targets = [other for other in others if crs in (home, grids[other].crs)]
+        mine = corners(ours, grids[tile], tile_size, crs)
+        low, high = mine.min(axis=(0, 1)) - distance, mine.max(axis=(0, 1)) + distance
+        theirs = [_within(corners(others[other], grids[other], tile_size, crs), low, high) for other in targets]
+        around = np.concatenate(theirs)
+        if len(around):
+            rows = np.flatnonzero(_close(around, mine.min(axis=1), mine.max(axis=1), distance))
+            tree = shapely.STRtree(np.asarray(shapely.polygons(around), dtype=object))
+            hits = tree.query(shapely.polygons(mine[rows]), predicate="dwithin", distance=distance * (1 - ROUNDING))[0]
+            found[rows[hits]] = True
+    return found
+
+
+def _within(shapes: Floats, low: Floats, high: Floats) -> Floats:
+    """Those shapes that reach into a box."""
+    inside = (shapes.max(axis=1) >= low).all(axis=1) & (shapes.min(axis=1) <= high).all(axis=1)
+    return np.asarray(shapes[inside])
+
+
+def _close(around: Floats, low: Floats, high: Floats, distance: float) -> NDArray[np.bool_]:
+    """Which boxes may lie within `distance` of the box around some shapes."""
+    least, most = around.min(axis=(0, 1)) - distance, around.max(axis=(0, 1)) + distance
+    return np.asarray((high >= least).all(axis=1) & (low <= most).all(axis=1))

@@ -5,16 +5,17 @@ MGRS tile of the centre (column `owner` of the index) owns it if it is a candida
 first. Only the owner's samples are used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
 from agri_assets.scenes.grid import TileGrid
 
 Floats = NDArray[np.float64]
+Names = NDArray[np.object_]
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 EARTH_RADIUS = 6_371_008.8
 """Mean radius of the Earth in metres (IUGG)."""
@@ -31,7 +32,7 @@ def covered_bounds(grid: TileGrid, tile_size: int) -> tuple[float, float, float,
     return left, bottom, right, top
 
 
-def centres(grid: TileGrid, row: NDArray[np.int64], col: NDArray[np.int64], tile_size: int) -> tuple[Floats, Floats]:
+def centres(grid: TileGrid, row: NDArray[np.intp], col: NDArray[np.intp], tile_size: int) -> tuple[Floats, Floats]:
     """Centres (x, y) of positions in the CRS of their grid."""
     a, _, left, _, e, top = grid.transform
     x = left + a * tile_size * (col.astype(np.float64) + 0.5)
@@ -57,27 +58,31 @@ def neighbours(grids: Mapping[str, TileGrid], tile_size: int, reach: float = 0.0
     return {name: [names[k] for k in np.flatnonzero(meet[i]) if k != i] for i, name in enumerate(names)}
 
 
-def owners(positions: pd.DataFrame, grids: Mapping[str, TileGrid], tile_size: int) -> "pd.Series[str]":
-    """The owning tile of each position, by the rule of this module.
+def owners(
+    tile: str,
+    places: Places,
+    nominal: Names,
+    grids: Mapping[str, TileGrid],
+    beside: Sequence[str],
+    tile_size: int,
+) -> Names:
+    """The owning tile of each of some positions of one tile, by the rule of this module.
 
     Args:
-        positions: Columns `tile`, `row`, `col` and `owner` (the nominal MGRS tile of the centre).
+        tile: The tile.
+        places: (rows, columns) of its positions.
+        nominal: The nominal MGRS tile of each centre.
         grids: The grid of every tile of the collection.
+        beside: Tiles that may cover some of it (see `neighbours`).
         tile_size: Edge of a position, in pixels.
     """
-    owner = pd.Series("", index=positions.index, dtype=object)
-    beside = neighbours(grids, tile_size)
-    for name, part in positions.groupby("tile", sort=False):
-        tile = str(name)
-        x, y = centres(grids[tile], part["row"].to_numpy(np.int64), part["col"].to_numpy(np.int64), tile_size)
-        nominal = part["owner"].to_numpy(object)
-        first, has_nominal = np.full(len(part), tile, dtype=object), nominal == tile
-        for other in beside[tile]:
-            inside = _inside(x, y, grids[tile], grids[other], tile_size)
-            first = np.where(inside & (first > other), other, first)
-            has_nominal |= inside & (nominal == other)
-        owner.loc[part.index] = np.where(has_nominal, nominal, first)
-    return owner
+    x, y = centres(grids[tile], *places, tile_size)
+    first, has_nominal = np.full(len(x), tile, dtype=object), nominal == tile
+    for other in beside:
+        inside = _inside(x, y, grids[tile], grids[other], tile_size)
+        first = np.where(inside & (first > other), other, first)
+        has_nominal |= inside & (nominal == other)
+    return np.where(has_nominal, nominal, first)
 
 
 def _inside(x: Floats, y: Floats, own: TileGrid, other: TileGrid, tile_size: int) -> NDArray[np.bool_]:

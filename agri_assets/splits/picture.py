@@ -1,11 +1,13 @@
-"""A picture of a split: positions over the ground, coloured by what they are used for."""
+"""A picture of an archive's split: outlines over the ground, coloured by what they are used for."""
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -44,10 +46,24 @@ def split_map(positions: pd.DataFrame, title: str) -> bytes:
         drawn = [corners[place] for place in np.flatnonzero(split[row] == role)]
         axes.add_collection(PolyCollection(drawn, facecolor=colour, edgecolor=colour, linewidth=width))
     axes.autoscale_view()
+    counts = {role: int((split == role).sum()) for role in COLOURS}
+    return finish(figure, axes, float(points[:, 1].mean()), counts, title)
+
+
+def finish(figure: Figure, axes: Axes, latitude: float, counts: Mapping[str, int], title: str) -> bytes:
+    """Give a map of a split its shape, heading and legend, and draw it as PNG.
+
+    Args:
+        figure: The figure.
+        axes: Its axes, longitude and latitude.
+        latitude: In the middle of the map.
+        counts: How many positions each colour stands for.
+        title: Heading.
+    """
     # a degree of longitude is shorter than one of latitude by the cosine of the latitude
-    axes.set_aspect(1 / np.cos(np.radians(float(points[:, 1].mean()))))
+    axes.set_aspect(1 / np.cos(np.radians(latitude)))
     axes.set(title=title, xlabel="longitude", ylabel="latitude")
-    legend = [Patch(color=colour, label=f"{role} {(split == role).sum()}") for role, colour in COLOURS.items()]
+    legend = [Patch(color=colour, label=f"{role} {counts[role]}") for role, colour in COLOURS.items()]
     axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False)
     return _small_png(figure)
 

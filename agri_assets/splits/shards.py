@@ -10,6 +10,7 @@ import zarr
 from numpy.typing import NDArray
 
 from agri_assets.cube.open import cube_info, open_reflectance
+from agri_assets.cube.schema import CubeInfo
 
 Pixels = NDArray[np.uint16]
 
@@ -75,6 +76,11 @@ class ShardReader:
         y = row % self.layout.positions * self.layout.tile_size
         x = col % self.layout.positions * self.layout.tile_size
         return block[:, y : y + self.layout.tile_size, x : x + self.layout.tile_size]
+
+
+def positions(info: CubeInfo) -> tuple[int, int]:
+    """Rows and columns of whole positions of a cube."""
+    return info.height // info.tile_size, info.width // info.tile_size
 
 
 def grouped(keys: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

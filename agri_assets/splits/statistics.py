@@ -1,19 +1,26 @@
 """Mean and standard deviation per band of the train split, exactly, shard by shard."""
 
-from collections.abc import Mapping
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from agri_assets.errors import SplitError
 from agri_assets.progress import meter
+from agri_assets.splits.chosen import TileSamples
 from agri_assets.splits.shards import Pixels, ShardReader, grouped
 
 BLOCK_PIXELS = 2**20
 """Pixels per band summed at once: squares of 16 bits then stay below 2**52, so that float64 sums are exact integers."""
+
+THREADS = min(4, os.cpu_count() or 1)
+"""Shards summed at a time. Reading already uses all cores, summing one; each thread holds a shard of about 20 MB."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,16 @@ class TrainStatistics:
     pixels: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """A shard, and the places in it that are wanted."""
+
+    reader: ShardReader
+    number: int
+    row: NDArray[np.intp]
+    col: NDArray[np.intp]
+
+
 @dataclass
 class _Sums:
     """Integer sums per band; Python's integers have no limit, so the result does not depend on any order."""
@@ -39,24 +56,39 @@ class _Sums:
     total: list[int]
     squares: list[int]
 
-    def add(self, pixels: Pixels, skip_zero: bool) -> None:
-        """Count in pixels (n, bands, height, width)."""
-        for band in range(pixels.shape[1]):
-            values = pixels[:, band].astype(np.float64).ravel()
-            self.count[band] += int(np.count_nonzero(values)) if skip_zero else values.size
-            self.total[band] += int(values.sum())
-            self.squares[band] += int(values @ values)
+    def add(self, band: int, pixels: Pixels, skip_zero: bool) -> None:
+        """Count in pixels of one band, at most `BLOCK_PIXELS`."""
+        values = pixels.ravel().astype(np.float64)
+        self.count[band] += int(np.count_nonzero(pixels)) if skip_zero else pixels.size
+        self.total[band] += int(values.sum())
+        self.squares[band] += int(values @ values)
+
+    def join(self, other: "_Sums") -> None:
+        """Count in what another one has counted."""
+        for mine, theirs in zip(self.lists, other.lists, strict=True):
+            mine[:] = [a + b for a, b in zip(mine, theirs, strict=True)]
+
+    @property
+    def lists(self) -> tuple[list[int], list[int], list[int]]:
+        """All of them."""
+        return self.count, self.total, self.squares
+
+    @classmethod
+    def zero(cls, bands: int) -> "_Sums":
+        """Nothing counted yet."""
+        return cls(*([0] * bands for _ in range(3)))
 
 
 def train_statistics(
-    rows: pd.DataFrame, cubes: Mapping[str, Path], bands: tuple[str, ...], units: str
+    samples: Iterable[TileSamples], total: int, cubes: Mapping[str, Path], bands: tuple[str, ...], units: str
 ) -> TrainStatistics:
-    """Read every sample of `rows` once and sum it up.
+    """Read every sample once, shard by shard, and sum it up. Memory holds a few shards, however many there are.
 
     Valid pixels only: above 0 for reflectance (0 is nodata), all for dn8.
 
     Args:
-        rows: Columns `tile`, `slot`, `row`, `col`.
+        samples: The train samples, tile by tile.
+        total: How many there are, for the progress.
         cubes: The cube of each tile.
         bands: Band names in cube order.
         units: `reflectance` or `dn8`.
@@ -64,21 +96,51 @@ def train_statistics(
     Raises:
         SplitError: A band has no valid pixel, or the same value in all.
     """
-    sums = _Sums(*([0] * len(bands) for _ in range(3)))
-    readers = {str(tile): ShardReader.open(cubes[str(tile)]) for tile in sorted(rows["tile"].unique())}
-    with meter("statistics of the train split", len(rows), "samples") as progress:
-        for tile, reader in readers.items():
-            part = rows[rows["tile"] == tile]
-            slot, row, col = (part[name].to_numpy(np.int64) for name in ("slot", "row", "col"))
-            for shard, places in grouped(reader.layout.shard_of(slot, row, col)):
-                block = reader.read(shard)
-                step = max(1, BLOCK_PIXELS // reader.layout.tile_size**2)
-                for start in range(0, len(places), step):
-                    wanted = places[start : start + step]
-                    tiles = np.stack([reader.tile(block, row[k], col[k]) for k in wanted])
-                    sums.add(tiles, skip_zero=units == "reflectance")
-                progress.advance(len(places))
+    sums = _Sums.zero(len(bands))
+    with meter("statistics of the train split", total, "samples") as progress, ThreadPoolExecutor(THREADS) as pool:
+        for part, count in _few_at_a_time(pool, _shards(samples, cubes), len(bands), units == "reflectance"):
+            sums.join(part)
+            progress.advance(count)
     return _finished(sums, bands)
+
+
+def _shards(samples: Iterable[TileSamples], cubes: Mapping[str, Path]) -> Iterator[_Shard]:
+    """The shards that hold samples, as stored."""
+    for tile in samples:
+        reader = ShardReader.open(cubes[tile.tile])
+        across = reader.layout.positions
+        for slot, labels in sorted(tile.slots.items()):
+            row, col = np.nonzero(labels)
+            number = reader.layout.shard_of(np.full(len(row), slot), row, col)
+            for shard, places in grouped(number):
+                yield _Shard(reader, shard, row[places] % across, col[places] % across)
+
+
+def _few_at_a_time(
+    pool: ThreadPoolExecutor, shards: Iterable[_Shard], bands: int, skip_zero: bool
+) -> Iterator[tuple[_Sums, int]]:
+    """The sums and the number of samples of each shard; no more shards are held than threads work."""
+    waiting: deque[Future[tuple[_Sums, int]]] = deque()
+    for shard in shards:
+        waiting.append(pool.submit(_summed, shard, bands, skip_zero))
+        if len(waiting) >= THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _summed(shard: _Shard, bands: int, skip_zero: bool) -> tuple[_Sums, int]:
+    """The sums of the wanted positions of a shard, band by band, and how many positions there are."""
+    sums, size = _Sums.zero(bands), shard.reader.layout.tile_size
+    block = shard.reader.read(shard.number)
+    down, across = block.shape[1] // size, block.shape[2] // size
+    step = max(1, BLOCK_PIXELS // size**2)
+    for band in range(bands):
+        tiles = block[band, : down * size, : across * size].reshape(down, size, across, size)
+        for start in range(0, len(shard.row), step):
+            piece = slice(start, start + step)
+            sums.add(band, tiles[shard.row[piece], :, shard.col[piece]], skip_zero)
+    return sums, len(shard.row)
 
 
 def _finished(sums: _Sums, bands: tuple[str, ...]) -> TrainStatistics:

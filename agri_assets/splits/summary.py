@@ -1,13 +1,11 @@
 """What a split says about itself: counts, proof, fingerprint, and the statistics of its train part."""
 
-import hashlib
 from typing import Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agri_assets.errors import SplitError
-from agri_assets.splits.settings import ROLES, Role
+from agri_assets.splits.settings import Role
 from agri_assets.store.commit import read_json
 from agri_assets.store.layout import CollectionPaths
 
@@ -39,8 +37,8 @@ class SplitSummary(BaseModel):
         units: `reflectance` (counts of 1/10000) or `dn8`.
         mean: Per band, over the train split's valid pixels, in stored counts.
         std: Standard deviation per band, the same way.
-        train_digest: Digest of the names of the train samples that `mean` and `std` come from.
-        assignments_digest: Digest of the content of `assignments.parquet`.
+        train_digest: Digest of the names of the train samples that `mean` and `std` come from, one after the other.
+        assignments_digest: Digest of the content of `assignments.parquet`, row after row.
         min_distance_m: Least ground distance between footprints per pair of roles, as the proof measured it; None
             where the pair is farther apart than the proof looks.
         tile_size: Edge of a sample, in pixels.
@@ -92,24 +90,3 @@ def read_summary(paths: CollectionPaths) -> SplitSummary:
 def materialise(collection: str, asset: str = "splits") -> str:
     """The command that makes an asset of a collection, as the end of an error message."""
     return f"run `dagster asset materialize -m agri_assets.definitions --select key:{collection}/{asset}`"
-
-
-def count_roles(assignments: pd.DataFrame) -> dict[Role, RoleCount]:
-    """Samples, agricultural samples and distinct cells of each role."""
-    counts: dict[Role, RoleCount] = {}
-    for role in ROLES:
-        rows = assignments[assignments["split"] == role]
-        counts[role] = RoleCount(n=len(rows), positives=int((rows["label"] == 1).sum()), cells=rows["cell"].nunique())
-    return counts
-
-
-def digest_rows(frame: pd.DataFrame) -> str:
-    """SHA-256 (hex) of a table's values, row by row in the order of their text; the file's bytes do not matter."""
-    columns = [frame[column].astype(object).where(frame[column].notna(), "") for column in sorted(frame.columns)]
-    lines = sorted("|".join(map(str, row)) for row in zip(*columns, strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def digest_train(assignments: pd.DataFrame) -> str:
-    """Digest of which samples are in train: their tile, position and date."""
-    return digest_rows(assignments.loc[assignments["split"] == "train", ["tile", "tile_id", "date"]])

@@ -7,6 +7,7 @@ import geopandas as gpd
 import h3
 import mgrs
 import numpy as np
+import pyarrow as pa
 import pytest
 import rasterio
 import shapely
@@ -20,7 +21,7 @@ from agri_assets.scenes.catalog import build_catalog, catalog_tile
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.inventory import take_inventory
 from agri_assets.scenes.tile_grid import nominal_grid
-from agri_assets.splits.proof import LocalPlane
+from agri_assets.splits.ground import Cover, LocalPlane
 from agri_assets.store.commit import write_json
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
@@ -77,13 +78,15 @@ def test_a_cut_outline_has_one_part_on_each_side_and_the_cell_and_owner_of_its_c
 
 @pytest.mark.parametrize("tile", ["01TBH", "60XWP", "33XWJ"])
 def test_the_proofs_plane_takes_cut_outlines_for_what_they_are(tile):
-    _, place = placed(tile)
+    grid, place = placed(tile)
     cut = place.geometry[crossing(place)]
     for shapes in (place.geometry, cut) if len(cut) else (place.geometry,):
         plane = LocalPlane.around(shapes)
         areas = shapely.area(plane.project(place.geometry))
         assert areas == pytest.approx(np.full(len(areas), EDGE**2), rel=2e-3)
-        assert not plane.far(place.geometry, 200_000).any()
+    row, col = (axis.ravel().astype(np.int32) for axis in np.indices(grid.positions(64)))
+    cover = Cover.of([pa.record_batch({"row": row, "col": col, "geometry": shapely.to_wkb(place.geometry)})])
+    assert cover.radius_m < 80_000
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from agri_assets.cube import graph
-from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.commit import commit_root, find_root, write_coordinates
 from agri_assets.cube.graph import run_graph
 from agri_assets.cube.open import cube_info, open_reflectance, read_block, use_zarrs
 from agri_assets.cube.pictures import LIMIT_BYTES, stretch, write_picture
@@ -106,7 +106,7 @@ def written(root: Path, pixels: np.ndarray) -> Path:
         height, width = INFO.shard_shape(y, x)
         writer(root).write(y, x, pixels[:, y : y + height, x : x + width])
     write_coordinates(root, INFO, document)
-    commit_root(root, document)
+    commit_root(find_root(root), document)
     return root
 
 

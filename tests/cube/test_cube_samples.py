@@ -37,7 +37,7 @@ def counted(tmp_path, classes: np.ndarray, clouds: CloudSettings, valid: np.ndar
     write_samples(
         tmp_path / "x.zarr", INFO, 0, SlotPixels((), 0, data, classes, np.zeros((3, 1, 1), np.uint16)), clouds
     )
-    return slot_samples(tmp_path / "x.zarr", INFO, clouds)[0]
+    return slot_samples(tmp_path / "x.zarr", INFO, 0, clouds)
 
 
 @pytest.mark.parametrize("dilate_m", [0, 10, 95, 700])
@@ -115,7 +115,7 @@ def test_a_pixel_without_data_is_not_clear(tmp_path, monkeypatch, code):
     monkeypatch.setattr(samples, "open_array", lambda _, name: name)
     monkeypatch.setattr(samples, "read_block", lambda *_: classes)
     monkeypatch.setattr(samples, "_data", lambda *_: valid)
-    figures = slot_samples(tmp_path / "x.zarr", INFO, CloudSettings())[0]
+    figures = slot_samples(tmp_path / "x.zarr", INFO, 0, CloudSettings())
     assert (figures["clear_fraction"] == figures["valid_fraction"]).all()
     assert scene_figures(tmp_path / "x.zarr", 0).scene_clear == pytest.approx(valid.mean())
 
@@ -137,7 +137,7 @@ def test_only_a_date_that_its_host_did_not_give_is_tried_again_by_itself(site, m
     good, bad = site.scene("2023-08-10"), site.scene("2023-08-15", seed=1)
     really = slots.build_slot
 
-    def build_slot(cube, info, number, records):
+    def build_slot(cube, info, number, records, workers):
         if records[0].scene_id == bad.scene_id:
             raise RemoteError("the host does not answer", transient=transient)
         return really(cube, info, number, records)

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from agri_assets.scenes.grid import TileGrid
-from agri_assets.splits.assign import assign_scenes, buffer_distance, buffered, cell_fraction, role_of
+from agri_assets.splits import rows
+from agri_assets.splits.assign import assign_scenes, buffer_distance, drop_near
 from agri_assets.splits.nearby import near
-from agri_assets.splits.ownership import centres, covered_bounds, owners
-from agri_assets.splits.settings import SplitSettings
+from agri_assets.splits.ownership import centres, covered_bounds, neighbours, owners
+from agri_assets.splits.rules import cell_fraction, role_of
+from agri_assets.splits.tile_map import ROLE_CODES, TileMap
 
 TILE = 64
 
@@ -32,6 +34,28 @@ def all_positions(grids: dict[str, TileGrid]) -> pd.DataFrame:
         for col in range(one.positions(TILE)[1])
     ]
     return pd.DataFrame(rows, columns=["tile", "row", "col"])
+
+
+def places(positions: pd.DataFrame, tile: str) -> tuple[np.ndarray, np.ndarray]:
+    own = positions[positions["tile"] == tile]
+    return own["row"].to_numpy(np.intp), own["col"].to_numpy(np.intp)
+
+
+def buffered(positions: pd.DataFrame, grids: dict[str, TileGrid]) -> np.ndarray:
+    """Which positions the buffer drops, all of them being usable and their tile's own."""
+    maps, dropped = {}, pd.Series(False, index=positions.index)
+    for tile, one in grids.items():
+        maps[tile] = TileMap.empty(one.positions(TILE))
+        row, col = places(positions, tile)
+        role = positions.loc[positions["tile"] == tile, "split"].map(ROLE_CODES).to_numpy(np.uint8)
+        maps[tile].set_role(row, col, role)
+        maps[tile].set_owned(row, col)
+        maps[tile].set_usable(row, col)
+    beside = neighbours(grids, TILE, buffer_distance(grids, TILE))
+    for tile in grids:
+        drop_near(tile, maps, grids, beside[tile], TILE)
+        dropped[positions["tile"] == tile] = maps[tile].dropped[places(positions, tile)]
+    return dropped.to_numpy(bool)
 
 
 @given(st.integers(0, 10), st.text(min_size=1, max_size=20))
@@ -61,14 +85,14 @@ def test_buffer_is_that_of_all_pairs(seed, dx, dy):
     close = shapely.distance(boxes[:, None], boxes[None]) < math.sqrt(2) * 640 - 1e-4
     expected = (split == "train") & close[:, split != "train"].any(axis=1)
     expected |= (split == "val") & close[:, split == "test"].any(axis=1)
-    assert np.array_equal(buffered(positions, grids, TILE), expected)
+    assert np.array_equal(buffered(positions, grids), expected)
 
 
 def test_a_gap_of_exactly_one_diagonal_is_kept():
     grids = {"A": grid()}
     positions = pd.DataFrame({"tile": "A", "row": [0, 2, 1], "col": [0, 2, 3], "split": ["train", "test", "train"]})
     assert buffer_distance(grids, TILE) == pytest.approx(905.0967)
-    assert buffered(positions, grids, TILE).tolist() == [False, False, True]
+    assert buffered(positions, grids).tolist() == [False, False, True]
 
 
 def test_near_across_zones_agrees_with_geodesy():
@@ -79,7 +103,7 @@ def test_near_across_zones_agrees_with_geodesy():
     west = grid(left=x - 500_000 - 3200, top=y - 4_900_000 + 3200, zone=31)
     grids = {"W": west, "E": east}
     ours, others = (all_positions({tile: grids[tile]}) for tile in grids)
-    found = near(ours, others.iloc[[55]], grids, TILE, 905.0)
+    found = near("W", places(ours, "W"), {"E": places(others.iloc[[55]], "E")}, grids, TILE, 905.0)
     geod = Geod(ellps="WGS84")
     target = lonlat_centre(east, 5, 5)
     apart = np.array([geod.inv(*lonlat_centre(west, r, c), *target)[2] for _, r, c in ours.values])
@@ -93,43 +117,64 @@ def test_every_ground_is_owned_once():
     grids = {"31TCJ": grid(), "31TDJ": grid(left=3200 + 170), "31TCH": grid(top=-3000)}
     positions = all_positions(grids)
     for nominal in ("31TDJ", "31TCJ", "99XXX"):
-        winner = owners(positions.assign(owner=nominal), grids, TILE)
         for name, one in grids.items():
+            here = places(positions, name)
+            names = np.full(len(here[0]), nominal, dtype=object)
+            got = owners(name, here, names, grids, neighbours(grids, TILE)[name], TILE)
             x, y = centres(one, *(positions.loc[positions["tile"] == name, k].to_numpy() for k in ("row", "col")), TILE)
             inside = {
                 other: (x >= b[0]) & (x < b[2]) & (y > b[1]) & (y <= b[3])
                 for other, b in ((other, covered_bounds(grids[other], TILE)) for other in grids)
             }
-            got = winner[positions["tile"] == name].to_numpy()
             for place in range(len(x)):
                 candidates = sorted(other for other in grids if inside[other][place])
                 assert got[place] == (nominal if nominal in candidates else candidates[0])
 
 
+def assigned(world) -> pd.DataFrame:
+    """What is assigned, beside the columns of the indexes."""
+    file = world.root / "assigned.parquet"
+    assign_scenes(world.paths, world.grids, world.collection.split, world.tile_size, file)
+    index = pd.concat([pd.read_parquet(world.paths.tiles(tile)) for tile in world.grids], ignore_index=True)
+    found = pd.read_parquet(file)
+    assert all(np.array_equal(found[name], index[name]) for name in ("tile_id", "date"))
+    return index.assign(split=found["split"], reason=found["reason"])
+
+
 def test_scenes_are_refused_with_their_reason(worlds, tmp_path):
     world = worlds.two_tiles(tmp_path)
-    index = pd.concat([worlds.scene_index(tile, one, 32, 7) for tile, one in world.grids.items()], ignore_index=True)
-    split = SplitSettings(resolution=7)
-    result = assign_scenes(index, world.grids, split, 32)
+    for tile in world.grids:
+        world.write_tile_index(tile, 0)
+    result, split = assigned(world), world.collection.split
     assert (result["split"].isna() ^ result["reason"].isna()).all()
-    usable = result["split"].notna()
-    assert index.loc[usable, "label"].notna().all()
-    assert (index.loc[usable, "valid_fraction"] >= split.min_valid).all()
-    assert (index.loc[usable, "clear_fraction"] >= split.min_clear).all()
+    usable = result[result["split"].notna()]
+    assert usable["label"].notna().all()
+    assert (usable["valid_fraction"] >= split.min_valid).all()
+    assert (usable["clear_fraction"] >= split.min_clear).all()
     expected = {"ambiguous", "cloudy", "near another split", "nodata", "not owner"}
     assert set(result["reason"].dropna()) == expected
 
 
 def test_no_sample_changes_sides_when_a_date_is_added(worlds, tmp_path):
-    world = worlds.two_tiles(tmp_path)
-    index = pd.concat([worlds.scene_index(tile, one, 32, 7) for tile, one in world.grids.items()], ignore_index=True)
-    first = index[index["date"] == worlds.DATES[0]].reset_index(drop=True)
-    split = SplitSettings(resolution=7)
-    before = assign_scenes(first, world.grids, split, 32)["split"]
-    after = assign_scenes(index, world.grids, split, 32)["split"][(index["date"] == worlds.DATES[0]).to_numpy()]
-    both = before.notna().to_numpy() & after.notna().to_numpy()
+    world, results = worlds.two_tiles(tmp_path), []
+    for dates in (worlds.DATES[:1], worlds.DATES):
+        for tile in world.grids:
+            world.write_tile_index(tile, 0, dates)
+        results.append(assigned(world).query("date == @worlds.DATES[0]")["split"].to_numpy())
+    before, after = results
+    both = pd.notna(before) & pd.notna(after)
     assert both.sum() > 100
-    assert (before.to_numpy()[both] == after.to_numpy()[both]).all()
+    assert (before[both] == after[both]).all()
+
+
+def test_blocks_do_not_show(worlds, tmp_path, monkeypatch):
+    """A tile's rows come in blocks of any size, and its neighbours' too."""
+    world = worlds.two_tiles(tmp_path)
+    for number, tile in enumerate(world.grids):
+        world.write_tile_index(tile, number)
+    whole = assigned(world)
+    monkeypatch.setattr(rows, "BLOCK", 1000)
+    assert assigned(world).equals(whole)
 
 
 def lonlat_centre(one: TileGrid, row: int, col: int) -> tuple[float, float]:

@@ -230,7 +230,9 @@ def test_a_full_size_tile_of_four_dates_is_proved(worlds, tmp_path, monkeypatch)
     world.write_catalog()
     # the pixels do not matter here
     monkeypatch.setattr(build, "train_statistics", lambda *_: TrainStatistics((1.0, 1.0), (1.0, 1.0), (1, 1)))
-    monkeypatch.setattr(build, "cube_info", lambda _: SimpleNamespace(units="reflectance"))
+    monkeypatch.setattr(
+        build, "cube_info", lambda _: SimpleNamespace(units="reflectance", height=3968, width=3968, tile_size=32)
+    )
     assert (
         sum(row["samples"] for row in build_splits(world.collection, world.paths).tables["samples per split"].rows)
         > 30_000

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agri_assets.config import Collection
-from agri_assets.cube.commit import commit_root, write_coordinates
+from agri_assets.cube.commit import commit_root, find_root, write_coordinates
 from agri_assets.cube.index import arrange, index_digest, write_index
 from agri_assets.cube.positions import ground
 from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
@@ -84,7 +84,7 @@ def write_cube(path: Path, info: CubeInfo, pixels: np.ndarray) -> None:
             height, width = info.shard_shape(y, x)
             writer.write(y, x, np.ascontiguousarray(pixels[slot, :, y : y + height, x : x + width]))
     write_coordinates(path, info, document)
-    commit_root(path, document)
+    commit_root(find_root(path), document)
 
 
 def made_pixels(shape: tuple[int, ...], high: int, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,87 @@
+"""The samples of one split as maps: one byte per position and acquisition, in the order of the pixels."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agri_assets.splits.rows import Pair, numbers, paired, texts
+from agri_assets.splits.settings import Role
+from agri_assets.store.layout import CollectionPaths
+
+OTHER, AGRICULTURAL = 1, 2
+"""What maps hold where a sample is in the split; 0 where none is."""
+
+
+@dataclass
+class TileSamples:
+    """The samples of one tile that are in one split.
+
+    Attributes:
+        tile: The tile.
+        shape: Its rows and columns of positions.
+        slots: By slot on the cube's time axis, a map of `OTHER` and `AGRICULTURAL`, (rows, columns), uint8.
+        dates: The day of each slot (ISO), None in archives.
+        cells: Names of ground cells.
+        cell: Place in `cells` of each position, (rows, columns), int32; -1 where it has no sample.
+    """
+
+    tile: str
+    shape: tuple[int, int]
+    slots: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    dates: dict[int, str | None] = field(default_factory=dict)
+    cells: dict[str, int] = field(default_factory=dict)
+    cell: NDArray[np.int32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cell = np.full(self.shape, -1, dtype=np.int32)
+
+    def __len__(self) -> int:
+        return sum(int(np.count_nonzero(labels)) for labels in self.slots.values())
+
+    def add(self, pair: Pair, role: Role) -> None:
+        """Take up those of some rows that are in the split."""
+        wanted = np.flatnonzero(texts(pair.assigned, "split").of({role: True}, False))
+        slot, row, col = (numbers(pair.index, name, np.int32)[wanted] for name in ("slot", "row", "col"))
+        label = numbers(pair.assigned, "label", np.int8, absent=0)[wanted]
+        date, cell = texts(pair.assigned, "date"), texts(pair.assigned, "cell")
+        for number in np.unique(slot).tolist():
+            mine = slot == number
+            labels = self.slots.setdefault(number, np.zeros(self.shape, dtype=np.uint8))
+            labels[row[mine], col[mine]] = np.where(label[mine] == 1, AGRICULTURAL, OTHER)
+            code = int(date.codes[wanted[np.argmax(mine)]])
+            self.dates[number] = date.names[code] if code >= 0 else None
+        codes = cell.codes[wanted]
+        numbered = np.zeros(len(cell.names), dtype=np.int32)
+        for code in np.unique(codes).tolist():
+            numbered[code] = self.cells.setdefault(cell.names[code], len(self.cells))
+        self.cell[row, col] = numbered[codes]
+
+
+def chosen(
+    file: Path, paths: CollectionPaths, shapes: Mapping[str, tuple[int, int]], role: Role
+) -> Iterator[TileSamples]:
+    """The samples of a split, tile by tile; tiles that have none are left out.
+
+    Args:
+        file: The assignments, recorded or not yet.
+        paths: The collection's, for its tile indexes.
+        shapes: Rows and columns of positions of every tile of the split, in order of name.
+        role: The split.
+
+    Raises:
+        SplitError: The assignments do not fit the indexes.
+    """
+    rows: Iterable[tuple[str, Iterator[Pair]]] = groupby(
+        paired(file, paths, tuple(shapes), ("slot", "row", "col")), key=attrgetter("tile")
+    )
+    for tile, pairs in rows:
+        found = TileSamples(tile, shapes[tile])
+        for pair in pairs:
+            found.add(pair, role)
+        if len(found):
+            yield found

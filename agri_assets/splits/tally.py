@@ -1,0 +1,93 @@
+"""What assignments amount to: counts and digests, taken block by block as they are read."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from agri_assets.splits.rows import ASSIGNED, Codes, as_strings, numbers, texts
+from agri_assets.splits.settings import ROLES, Role
+from agri_assets.splits.summary import RoleCount
+
+
+@dataclass
+class Tally:
+    """Counts and digests of the assignments read so far.
+
+    Attributes:
+        samples: All samples, assigned or not.
+        counts: Samples of each role, and how many of them are agricultural.
+        dropped: Samples in no split, by reason.
+        cells: The role of each cell, None where it has no sample in a split; this alone grows with the ground covered.
+        ambiguous: Ambiguous samples by cell.
+    """
+
+    samples: int = 0
+    counts: Counter[Role] = field(default_factory=Counter)
+    positives: Counter[Role] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    cells: dict[str, Role | None] = field(default_factory=dict)
+    ambiguous: Counter[str] = field(default_factory=Counter)
+    _rows: Any = field(default_factory=hashlib.sha256, repr=False)
+    _train: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    def add(self, assigned: pa.RecordBatch) -> None:
+        """Count in some rows of the assignments."""
+        split, reason, cell = (texts(assigned, name) for name in ("split", "reason", "cell"))
+        positive = numbers(assigned, "label", np.int8, absent=-1) == 1
+        self.samples += assigned.num_rows
+        self.dropped.update(_counted(reason.names, reason.codes))
+        self.ambiguous.update(_counted(cell.names, cell.codes[reason.of({"ambiguous": True}, False)]))
+        self.cells |= {name: self.cells.get(name) for name in cell.names}
+        for role in ROLES:
+            own = split.of({role: True}, False)
+            self.counts[role] += int(own.sum())
+            self.positives[role] += int((own & positive).sum())
+            self.cells |= dict.fromkeys((cell.names[k] for k in np.unique(cell.codes[own])), role)
+        self._rows.update(_lines(assigned, ASSIGNED))
+        train = assigned.filter(pa.array(split.of({"train": True}, False)))
+        self._train.update(_lines(train, ("tile", "tile_id", "date")))
+
+    @property
+    def roles(self) -> dict[Role, RoleCount]:
+        """What each split holds."""
+        cells = Counter(self.cells.values())
+        return {
+            role: RoleCount(n=self.counts[role], positives=self.positives[role], cells=cells[role]) for role in ROLES
+        }
+
+    @property
+    def ambiguous_by_role(self) -> dict[Role, int]:
+        """How many ambiguous samples lie in the cells of each split; none of them is in it."""
+        found: Counter[Role | None] = Counter()
+        for cell, count in self.ambiguous.items():
+            found[self.cells[cell]] += count
+        return {role: found[role] for role in ROLES if role in found}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all values, row after row; the file's bytes do not matter."""
+        return str(self._rows.hexdigest())
+
+    @property
+    def train_digest(self) -> str:
+        """SHA-256 (hex) of which samples are in train: their tile, position and date, row after row."""
+        return str(self._train.hexdigest())
+
+
+def _counted(names: tuple[Any, ...], codes: Codes) -> dict[Any, int]:
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
+    return {name: int(n) for name, n in zip(names, counts, strict=True) if n}
+
+
+def _lines(block: pa.RecordBatch, columns: tuple[str, ...]) -> bytes:
+    """The rows as lines of text, whatever blocks they come in."""
+    if not block.num_rows:
+        return b""
+    parts = [as_strings(block.column(name)) for name in columns]
+    lines = pc.binary_join_element_wise(*parts, "|", null_handling="replace", null_replacement="")
+    return ("\n".join(lines.to_pylist()) + "\n").encode()

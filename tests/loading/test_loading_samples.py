@@ -1,0 +1,98 @@
+"""The table of samples: small, the same as a join of both files, and loaded without holding them."""
+
+import tracemalloc
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agri_assets.errors import SplitError
+from agri_assets.loading import order
+from agri_assets.loading.order import shuffled_order, storage_order
+from agri_assets.loading.samples import SampleTable, TilePlaces, load_samples, position_samples
+from agri_assets.loading.stream import TileStream
+from agri_assets.splits import rows
+
+
+def joined(paths, tiles, role) -> pd.DataFrame:
+    """The samples of a split as a join gives them, in the order of the table."""
+    index = pd.concat([pd.read_parquet(paths.tiles(tile)) for tile in tiles])
+    both = pd.read_parquet(paths.assignments).merge(index, on=["tile_id", "date"], suffixes=("", "_index"))
+    return both[both["split"] == role].sort_values(["tile", "slot", "row", "col"], ignore_index=True)
+
+
+@pytest.mark.parametrize("role", ["train", "val", "test"])
+@pytest.mark.parametrize("block", [2**16, 777])
+def test_the_table_is_the_join_of_both_files(split_world, role, block, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK", block)
+    table = load_samples(split_world.paths, role)
+    expected = joined(split_world.paths, split_world.grids, role)
+    for name in ("tile_id", "date", "cell", "slot", "row", "col", "label"):
+        assert np.array_equal(getattr(table, name), expected[name].to_numpy()), name
+    assert [table.tiles[code] for code in table.tile] == expected["tile"].tolist()
+
+
+def test_what_is_taken_keeps_its_names(train):
+    chosen = np.random.default_rng(0).permutation(len(train))[:50]
+    some = train.take(chosen)
+    for name in ("tile_id", "date", "cell", "label"):
+        assert np.array_equal(getattr(some, name), getattr(train, name)[chosen])
+
+
+def test_a_sample_costs_few_bytes(train):
+    arrays = [getattr(train, field.name) for field in fields(train) if field.name != "places"]
+    assert sum(array.nbytes for array in arrays) == 9 * len(train)
+
+
+def test_rows_beyond_16_bits_are_kept():
+    row = np.array([40_000, 5])
+    table = position_samples("archive", np.zeros(2, np.int64), row, np.array([0, 1]), [None, None], ["a", "b"])
+    assert np.array_equal(table.row, row)
+    assert table.cell.tolist() == ["a", "b"]
+    assert table.tile_id.tolist() == ["archive_r40000_c000", "archive_r005_c001"]
+
+
+def test_assignments_of_another_index_are_refused(split_world):
+    path = split_world.paths.tiles("31TDJ")
+    kept = path.read_bytes()
+    try:
+        pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
+        with pytest.raises(SplitError, match=r"sample 31TDJ_r000_c000 .* not in the tile index"):
+            load_samples(split_world.paths, "train")
+    finally:
+        path.write_bytes(kept)
+
+
+def many_dates(tile: str, slots: int, edge: int = 48) -> SampleTable:
+    """Every position of a tile at every date."""
+    slot, row, col = (axis.ravel() for axis in np.mgrid[:slots, :edge, :edge])
+    places = TilePlaces(tile, dict.fromkeys(range(slots)), ("",), np.zeros((edge, edge), np.int32))
+    zero, small = np.zeros(len(slot), np.int16), (slot.astype(np.int16), row.astype(np.int16), col.astype(np.int16))
+    return SampleTable((places,), zero, *small, np.zeros(len(slot), np.uint8))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_stream_plans_in_little_more_than_its_order(split_world, shuffle):
+    samples = many_dates("31TCJ", 400)
+    tracemalloc.start()
+    stream = TileStream(samples, split_world.cubes, 64, shuffle=shuffle)
+    plan = stream._plan_for(0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # shard and order of four bytes each, moments of eight in passing, and pieces of a fixed size
+    assert (peak - 60 * order.PIECE) / len(samples) < (17 if shuffle else 9)
+    assert np.array_equal(np.sort(plan.order), np.arange(len(samples)))
+
+
+@pytest.mark.parametrize("piece", [1, 100, 10**6])
+def test_orders_made_in_pieces_are_those_made_at_once(piece, monkeypatch):
+    monkeypatch.setattr(order, "PIECE", piece)
+    shard = np.random.default_rng(3).integers(0, 37, 1500).astype(np.int32)
+    shard[:37] = np.arange(37)
+    assert np.array_equal(storage_order(shard), np.argsort(shard, kind="stable"))
+    random = np.random.default_rng([5, 2])
+    turn = random.permutation(37)[shard]
+    begin, end = np.maximum(turn, 7), np.minimum(turn + 8, 37)
+    moment = begin + (end - begin) * random.random(len(shard))
+    assert np.array_equal(shuffled_order(shard, 5, 2, 8), np.argsort(moment, kind="stable"))
