@@ -12,11 +12,10 @@ from pathlib import Path
 from benchmarks.cube_phases import BANDS, TILE
 
 HOME = Path(__file__).parents[1] / "dagster_home" / "dagster.yaml"
-ROUNDS = 3
 
 
-def noop_seconds(work: Path, scenes: Path, cover: Path, root: Path) -> float:
-    """The median time of `dagster asset materialize` of a cube for which there is nothing to do, over three runs.
+def noop_seconds(work: Path, scenes: Path, cover: Path, root: Path, rounds: int) -> float:
+    """The median time of `dagster asset materialize` of a cube for which there is nothing to do.
 
     Raises:
         SystemExit: The command fails, or does something.
@@ -24,7 +23,7 @@ def noop_seconds(work: Path, scenes: Path, cover: Path, root: Path) -> float:
     environment = _environment(work, scenes, cover, root)
     _materialize(environment, "tile_catalog")
     took = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.perf_counter()
         output = _materialize(environment, "tile_cube", "--partition", TILE)
         took.append(time.perf_counter() - started)
