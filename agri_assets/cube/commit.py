@@ -1,5 +1,7 @@
 """The commit point of a cube: one atomic replace of the root `zarr.json`; and what is cleared away around it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from agri_assets.cube.open import cube_info
 from agri_assets.cube.pipeline import plain_pipeline
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
 from agri_assets.cube.zarr_metadata import coordinates
+from agri_assets.errors import CubeError
 from agri_assets.objects import ObjectPath, remove_folder
-from agri_assets.store.commit import STAGING_PREFIX, Guarded, json_bytes, read_json, write_bytes
+from agri_assets.store.commit import STAGING_PREFIX, Guarded, json_bytes, read_json, write_bytes, write_text
 from agri_assets.store.lease import require_leases
 
 EPOCH = date(1970, 1, 1)
@@ -78,6 +81,43 @@ def _replace(path: Path, content: bytes) -> None:
         write_bytes(path, content)
 
 
+def claim_path(cube: Path) -> Path:
+    """Names the one build that may write shards now."""
+    return manifest_folder(cube) / "building"
+
+
+@contextmanager
+def claimed(cube: Path, job: str) -> Iterator[None]:
+    """Let tasks of this job alone write shards for the length of the block, wherever they run.
+
+    A killed build frees its lock at once, but tasks that it sent to other processes go on for a while. What such a task
+    finds claimed by another build, or by none, it must not write.
+    """
+    write_text(claim_path(cube), job)
+    try:
+        yield
+    finally:
+        if _claim(cube) == job:
+            claim_path(cube).unlink(missing_ok=True)
+
+
+def _claim(cube: Path) -> str | None:
+    try:
+        return claim_path(cube).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def require_claim(cube: Path, job: str) -> None:
+    """Refuse to write for a build that has ended.
+
+    Raises:
+        CubeError: Another build has begun, or none is at work.
+    """
+    if _claim(cube) != job:
+        raise CubeError(f"{cube}: a task of a build that has ended writes nothing; the next build does its work")
+
+
 def clear_uncommitted(cube: Path) -> None:
     """Remove what interrupted or failed builds left: slots that the root does not name, and files staged beside them.
 
@@ -88,6 +128,8 @@ def clear_uncommitted(cube: Path) -> None:
     """
     if isinstance(cube, ObjectPath):
         require_leases(cube)
+    # before all else: from here on tasks of a build that was killed write nothing
+    claim_path(cube).unlink(missing_ok=True)
     known = len(cube_info(cube).slots) if (cube / ROOT).exists() else 0
     if not known:
         remove_folder(cube)
@@ -100,7 +142,7 @@ def clear_uncommitted(cube: Path) -> None:
         entry.unlink()
     if not isinstance(cube, ObjectPath):
         _sweep(cube, f"{STAGING_PREFIX}*", f"*/{STAGING_PREFIX}*", f"*/c/{STAGING_PREFIX}*")
-        _sweep(folder, f"{STAGING_PREFIX}*-slot-*", f"{STAGING_PREFIX}*-failed-*")
+        _sweep(folder, f"{STAGING_PREFIX}*-slot-*", f"{STAGING_PREFIX}*-failed-*", f"{STAGING_PREFIX}*-building")
 
 
 def _sweep(folder: Path, *patterns: str) -> None:

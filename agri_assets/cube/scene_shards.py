@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from dask.delayed import delayed
 
+from agri_assets.cube.commit import claimed, require_claim
 from agri_assets.cube.desk import Desk, desk_of
 from agri_assets.cube.graph import PixelMeter, require_sane
 from agri_assets.cube.looks import Thinning
@@ -87,7 +88,7 @@ def build_slot(
     workers, job = workers or Threads(), SlotJob(uuid.uuid4().hex, root, info, slot, granules)
     label = f"{info.tile} {info.slots[slot].date}: building"
     try:
-        with meter(label, len(info.shards), "shards") as counter:
+        with claimed(root, job.name), meter(label, len(info.shards), "shards") as counter:
             pixels = _run(job, workers, PixelMeter(counter))
     finally:
         workers.leave(job.name)
@@ -201,6 +202,7 @@ def _build_shard(job: SlotJob, y: int, x: int, parts: Parts) -> _Shard:
             np.copyto(pixels, more, where=take)
             np.copyto(classes, more_classes, where=take)
             clipped += more_clipped
+        require_claim(job.root, job.name)
         records = (desk.pixels.write(y, x, pixels), desk.classes.write(y, x, classes))
     look = Thinning.of(job.info).part(pixels, y, x)
     return _Shard((y, x), records, clipped, np.asarray((pixels > 0).all(axis=0)), classes, look)

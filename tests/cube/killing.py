@@ -45,12 +45,21 @@ Image.init()
 STEPS = ("replace", "rename", "link", "fsync", "unlink", "remove", "rmdir", "mkdir", "truncate")
 lock, done = threading.Lock(), []
 
-def counted(name, real, last):
+def fill(path):
+    with open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+
+def counted(name, real, last, filler):
     def step(*arguments, **options):
         with lock:
             done.append(name)
             if len(done) == last:
-                os.kill(os.getpid(), signal.SIGKILL)
+                fill(filler) if filler else os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **options)
     return step
 
@@ -58,7 +67,7 @@ def work(order):
     schema.SHARD_PIXELS = order["shard"]
     collection = Collection.model_validate_json(order["collection"])
     for name in STEPS:
-        setattr(os, name, counted(name, getattr(os, name), order["last"]))
+        setattr(os, name, counted(name, getattr(os, name), order["last"], order["filler"]))
     try:
         outcome = build_cube(collection, CollectionPaths(locate(order["root"]), order["name"]), order["tile"])
         answer = {"version": outcome.data_version}
@@ -86,13 +95,19 @@ class Builder:
     process: subprocess.Popen[str]
     answers: Path
 
-    def build(self, collection: Collection, root: Path, tile: str, last: int = 0) -> dict[str, Any] | None:
-        """Build, or be killed before the step of this number (from 1); None if it was killed."""
+    def build(
+        self, collection: Collection, root: Path, tile: str, last: int = 0, filler: str = ""
+    ) -> dict[str, Any] | None:
+        """Build, and before the step of this number (from 1) be killed, or fill the disk by the file `filler`.
+
+        Returns:
+            What came of it; None if it was killed.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.answers.unlink(missing_ok=True)
         order = {"collection": collection.model_dump_json(), "name": collection.name, "root": str(root), "tile": tile}
-        order |= {"last": last, "answer": str(self.answers), "shard": SHARD}
+        order |= {"last": last, "answer": str(self.answers), "shard": SHARD, "filler": filler}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         status = int(self.process.stdout.readline())

@@ -16,9 +16,9 @@ from agri_assets.errors import StoreError
 from agri_assets.store.layout import CollectionPaths
 from tests.cube.killing import WAYS, Builder, builder, look, orphans
 from tests.cube.materializing import materialize
-from tests.cube.test_cube_kills import TILE, World, an_append
+from tests.cube.test_cube_kills import TILE, World, a_better_scene
 
-PAGE = 4096
+FULL = 1 << 20
 PLENTY = 64 << 20
 
 
@@ -31,11 +31,6 @@ class Disk:
     def resize(self, size: int, *options: str) -> None:
         settings = ",".join(["remount", f"size={size}", *options])
         subprocess.run(["mount", "-o", settings, str(self.folder)], check=True)
-
-    @property
-    def used(self) -> int:
-        found = os.statvfs(self.folder)
-        return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 @pytest.fixture
@@ -63,14 +58,13 @@ def world(small, builds, tmp_path) -> World:
     return World(small, builds, tmp_path, tmp_path / "pointer")
 
 
-def fill(world: World, disk: Disk, free: int) -> str | None:
-    """Append with so much space left, then with plenty; returns what was told of the full disk."""
+def fill(world: World, disk: Disk, step: int) -> str | None:
+    """Append while the disk becomes full before a step, then with space; returns what was told of the full disk."""
     paths = CollectionPaths(disk.folder / "data", world.site.paths.collection)
-    disk.resize(PLENTY)
     shutil.rmtree(paths.root, ignore_errors=True)
     shutil.copytree(world.site.paths.root, paths.root)
-    disk.resize(disk.used + free)
-    answer = world.build(paths.root)
+    filler = disk.folder / "filler"
+    answer = world.builds.build(world.site.collection, paths.root, TILE, step, str(filler))
     for way in WAYS:
         assert look(way, paths.cube(TILE), world.allowed, world.least)
     error = answer.get("error")
@@ -79,41 +73,29 @@ def fill(world: World, disk: Disk, free: int) -> str | None:
         assert "its disk is full; free space and run again" in error
         assert "\n" not in error
         assert verify_cube(paths.cube(TILE)) == []
-    disk.resize(PLENTY)
+    filler.unlink(missing_ok=True)
     assert world.build(paths.root)["version"] == world.version
     assert orphans(paths, TILE) == []
     return error
 
 
-def needed(world: World, disk: Disk) -> int:
-    """Bytes that the append takes."""
-    before = disk.used
-    shutil.copytree(world.site.paths.root, disk.folder / "data")
-    middle = disk.used
-    world.build(disk.folder / "data")
-    return disk.used - middle if before < middle else 0
-
-
 def test_a_disk_that_fills_up(world, disk):
-    old, new = world.site.scene("2023-08-10", seed=1), world.site.scene("2023-08-15", seed=2)
-    world.prepare([old], [old, new])
-    need = needed(world, disk)
-    told = [fill(world, disk, free) for free in (0, need // 2, need - 12 * PAGE)]
-    assert all(told)
+    a_better_scene(world)
+    steps = len(world.steps)
+    assert all(fill(world, disk, step) for step in (1, steps // 3, 2 * steps // 3))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_disk_that_fills_up_at_any_file(world, disk):
-    an_append(world)
-    need = needed(world, disk)
-    levels = [*range(0, need - 60 * PAGE, need // 20), *range(need - 60 * PAGE, need + 20 * PAGE, PAGE)]
-    told = [error for free in levels if (error := fill(world, disk, free))]
+def test_a_disk_that_fills_up_at_any_step(world, disk):
+    a_better_scene(world)
+    told = [error for step in range(1, len(world.steps) + 1) if (error := fill(world, disk, step))]
     names = {error.split(": cannot be written")[0].rpartition("/")[2] for error in told}
-    kinds = {f"{TILE}.parquet", f"{TILE}.json", "zarr.json", "slot-00002.json", "slot-00002.parquet", "slot-00002.png"}
-    assert kinds <= names, names
+    slot = {f"slot-00001.{kind}" for kind in ("json", "parquet", "png")}
+    assert {f"{TILE}.parquet", f"{TILE}.json", "zarr.json", *slot} <= names, names
+    # shards
     assert names & {"0", "1"}, names
-    print(f"{len(levels)} fill levels, {len(told)} of them too small, at {', '.join(sorted(names))}")
+    print(f"full at each of {len(world.steps)} steps, {len(told)} times in the way, at {', '.join(sorted(names))}")
 
 
 def test_a_read_only_disk(small, disk):
@@ -138,7 +120,7 @@ def test_a_read_only_disk(small, disk):
 def test_dagster_tells_of_a_full_disk_in_one_line(small, disk):
     small.inventory(small.scene("2023-08-10", seed=1))
     shutil.copytree(small.paths.root, disk.folder / "data")
-    disk.resize(disk.used + 100 * PAGE)
+    disk.resize(FULL)
     with pytest.raises(dg.Failure, match="its disk is full; free space and run again") as caught:
         materialize(small, disk.folder / "data")
     assert "\n" not in str(caught.value.description)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agri_assets.cube import commit, slots
+from agri_assets.cube import commit, desk, scene_shards, slots
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.export import export_cog
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.verify import verify_cube
-from agri_assets.errors import StoreError
+from agri_assets.errors import CubeError, StoreError
 from agri_assets.objects import locate
 from agri_assets.scenes.inventory import read_inventory
 from agri_assets.store import lease
@@ -93,6 +93,32 @@ def test_verify_and_export_while_a_cube_is_built(small, two, tmp_path):
         ended.set()
         assert looking.result() > 0
     assert answer["version"] == world.version
+
+
+def test_a_task_of_a_build_that_was_killed_writes_nothing(small, monkeypatch):
+    """Dask's workers outlive the build that sent them a task, and another build may have begun meanwhile."""
+    small.inventory(small.scene("2023-08-10", seed=1))
+    late: list[object] = []
+
+    def keep(job, *place):
+        if not late:
+            late.append((job, *place))
+        return real(job, *place)
+
+    real = scene_shards._build_shard
+    with monkeypatch.context() as patch:
+        patch.setattr(scene_shards, "_build_shard", keep)
+        build_cube(small.collection, small.paths, TILE)
+    cube = small.paths.cube(TILE)
+    for claim in ("", "another build"):
+        if claim:
+            commit.claim_path(cube).write_text(claim)
+        with pytest.raises(CubeError, match="a build that has ended writes nothing"):
+            real(*late[0])
+    assert verify_cube(cube) == []
+    desk.leave(late[0][0].name)
+    commit.clear_uncommitted(cube)
+    assert not commit.claim_path(cube).exists()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.cube.killing import WAYS, digest, look, orphans, watched
 pytestmark = pytest.mark.e2e
 
 TILE = "31TCJ"
+LABELS = {"kind": "worldcover"}
 BUILD = """
 import sys
 from pathlib import Path
@@ -36,10 +37,16 @@ build_cube(Collection.model_validate_json(sys.argv[1]), CollectionPaths(Path(sys
 """
 
 
-def ingested(root) -> tuple[Collection, CollectionPaths]:
+def ingested(root, dask: str) -> tuple[Collection, CollectionPaths]:
     source = {"kind": "sample", "tiles": [TILE], "dates": 3, "cloudy_dates": 1, "size": 1152, "path": root / "scenes"}
     collection = Collection.model_validate(
-        {"name": "sample", "source": source, "bands": ["B02", "B08", "B11"], "labels": {"kind": "worldcover"}}
+        {
+            "name": "sample",
+            "dask": dask,
+            "source": source,
+            "bands": ["B02", "B08", "B11"],
+            "labels": {"kind": "worldcover"},
+        }
     )
     paths = CollectionPaths(root / "data", "sample")
     build_catalog(collection, paths)
@@ -49,7 +56,10 @@ def ingested(root) -> tuple[Collection, CollectionPaths]:
 
 
 def killed_build(collection: Collection, paths: CollectionPaths, delay: float) -> bool:
-    """Start a build in a process of its own and kill it after `delay` seconds; whether it was still at work."""
+    """Start a build in a process of its own and kill it after `delay` seconds; whether it was still at work.
+
+    Of a build by several processes only the first is killed: the others must end by themselves, and write nothing more.
+    """
     command = [sys.executable, "-c", BUILD, collection.model_dump_json(), str(paths.root), TILE]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
@@ -57,7 +67,8 @@ def killed_build(collection: Collection, paths: CollectionPaths, delay: float) -
     time.sleep(delay)
     alive = process.poll() is None
     if alive:
-        os.killpg(process.pid, signal.SIGKILL)
+        kill = os.kill if collection.dask == "processes" else os.killpg
+        kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
     return alive
@@ -105,8 +116,8 @@ class Harmed:
         self.whole += 1
 
 
-def kills(tmp_path, count: int) -> None:
-    collection, prepared = ingested(tmp_path)
+def kills(tmp_path, count: int, dask: str = "threads") -> None:
+    collection, prepared = ingested(tmp_path, dask)
     unharmed = CollectionPaths(tmp_path / "unharmed", prepared.collection)
     shutil.copytree(prepared.root, unharmed.root)
     started = time.monotonic()
@@ -121,7 +132,7 @@ def kills(tmp_path, count: int) -> None:
                 harmed.end(expected.data_version, unharmed)
                 harmed.begin()
         harmed.end(expected.data_version, unharmed)
-    print(f"{struck} builds killed at work; each of {harmed.whole} finished cubes equals the unharmed one")
+    print(f"{struck} builds by {dask} killed at work; each of {harmed.whole} finished cubes equals the unharmed one")
 
 
 def test_a_few_kills(tmp_path):
@@ -132,3 +143,9 @@ def test_a_few_kills(tmp_path):
 @pytest.mark.timeout(3600)
 def test_many_kills(tmp_path):
     kills(tmp_path, 30)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_many_kills_of_a_build_by_processes(tmp_path):
+    kills(tmp_path, 10, "processes")
