@@ -3,13 +3,16 @@
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import geopandas as gpd
 
 from agri_assets.config import Collection
 from agri_assets.cube.commit import clear_uncommitted, find_root
 from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
-from agri_assets.cube.dated_index import DatedIndex, DateRows, write_dated_index
+from agri_assets.cube.dated_index import DateRows, write_dated_index
 from agri_assets.cube.land_index import scene_positions
 from agri_assets.cube.land_shares import read_land_shares
 from agri_assets.cube.masking import masked, with_mask
@@ -43,9 +46,13 @@ def update_cube(collection: Collection, paths: CollectionPaths, tile: str, input
     started = time.monotonic()
     for target in (paths.tiles(tile), paths.receipt("tile_cube", tile)):
         sweep(target)
-    update = _update_pixels(collection, paths, tile)
-    took = time.monotonic() - started
-    index = _write_index(collection, paths, tile, update.info)
+    with ThreadPoolExecutor(1) as pool:
+        # what positions are depends on no date, and costs most of a second that decoding hides
+        positions = pool.submit(_positions, collection, paths, tile)
+        update = _update_pixels(collection, paths, tile)
+        took = time.monotonic() - started
+        dates = (_date_rows(paths.cube(tile), update.info, slot, collection.clouds) for slot in update.info.active)
+        index = write_dated_index(paths.tiles(tile), positions.result(), dates)
     report = BuildReport(
         info=update.info,
         index=index.digest,
@@ -149,13 +156,13 @@ def _empty(collection: Collection, paths: CollectionPaths, tile: str) -> CubeInf
     )
 
 
-def _write_index(collection: Collection, paths: CollectionPaths, tile: str, info: CubeInfo) -> DatedIndex:
+def _positions(collection: Collection, paths: CollectionPaths, tile: str) -> gpd.GeoDataFrame:
+    """What the tile index says of every position, whatever the date."""
+    info = _existing(paths.cube(tile), collection) or _empty(collection, paths, tile)
     if not isinstance(collection.labels, LandLabels) or info.grid is None:
         raise CubeError(f"{collection.name}: is an archive; build it with build_archive_cube")
     land = read_land_shares(paths.land_cover(tile), info.grid, info.tile_size, collection.labels)
-    positions = scene_positions(info, land, collection.labels, collection.split.resolution)
-    dates = (_date_rows(paths.cube(tile), info, slot, collection.clouds) for slot in info.active)
-    return write_dated_index(paths.tiles(tile), positions, dates)
+    return scene_positions(info, land, collection.labels, collection.split.resolution)
 
 
 def _date_rows(cube: Path, info: CubeInfo, slot: Slot, clouds: CloudSettings) -> DateRows:
