@@ -1,6 +1,6 @@
 """What grows with the number of dates, tiles and pixels, and what does not.
 
-    python -m benchmarks.scale [--quick] [--only appends noop splits stream]
+    python -m benchmarks.scale [--size 10980] [--quick] [--only appends noop splits stream]
 
 One sample product is made once, in `benchmarks/.work`. Its other dates, and the many dates of the large cubes, are hard
 links to its files, and every byte of them is read. Each phase runs in a process of its own; only the work is timed.
@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from agri_assets.samples.writer import write_samples
-from benchmarks.cube_phases import TILE
+from benchmarks.cube_phases import BANDS, TILE
 from benchmarks.phases import Phase, measure
 from benchmarks.results_file import Row, publish
 from benchmarks.scale_dates import derive_product
@@ -26,6 +26,9 @@ from benchmarks.scale_noop import noop_seconds
 
 SAMPLES = Path(__file__).parent / ".work"
 PACKAGES = ("dagster", "zarr", "zarrs", "dask", "rasterio", "torch", "pandas", "pyarrow", "numpy")
+STREAMED_BYTES = 105_000_000_000
+"""Least pixels of the larger cube that is streamed."""
+
 PARTS = ("appends", "noop", "splits", "stream")
 
 
@@ -50,6 +53,11 @@ class Plan:
     tiles: tuple[int, ...]
     tile_dates: int
     streamed: tuple[int, int]
+
+    def of_size(self, size: int) -> "Plan":
+        """The same with dates of another size, of which there are more or less to stream: over 100 GB in all."""
+        few = -(-STREAMED_BYTES // (10 * len(BANDS) * size * size * 2))
+        return replace(self, size=size, streamed=(few, 10 * few))
 
 
 FULL = Plan(size=10980, appended=10, many=300, rounds=3, tiles=(1, 10, 100), tile_dates=3, streamed=(5, 50))
@@ -164,12 +172,13 @@ class Bench:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--size", type=int, default=FULL.size, help="pixels along one side (default: a full tile)")
     parser.add_argument("--quick", action="store_true", help=f"dates of {QUICK.size} px, within five minutes")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some parts; nothing is published")
     args = parser.parse_args(arguments)
     work = SAMPLES / "scale"
     shutil.rmtree(work, ignore_errors=True)
-    bench = Bench(QUICK if args.quick else FULL, work)
+    bench = Bench(QUICK if args.quick else FULL.of_size(args.size), work)
     try:
         for part in PARTS:
             if part in args.only:
