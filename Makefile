@@ -22,6 +22,7 @@ dev: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.shards
 	$(BIN)/python -m benchmarks.cube --quick
+	$(BIN)/python -m benchmarks.scale --quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
