@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from distributed import Client, LocalCluster, wait
 from distributed.scheduler import KilledWorker
@@ -30,6 +30,9 @@ WORKERLESS_S = 60.0
 """How long a graph may stand without a single worker before it is given up."""
 
 POLL_S = 2.0
+
+FETCH_S = 30.0
+"""How long to wait for a result that has been computed, before asking for it again."""
 
 
 @dataclass
@@ -97,10 +100,20 @@ class Cluster:
         except TimeoutError:
             return
         for future in ended.done:
+            if future.status == "error":
+                self._fail(future)
             try:
-                yield future, future.result(timeout=POLL_S)
+                yield future, future.result(timeout=FETCH_S)
             except TimeoutError:
-                logger.info("%s: a worker was lost with its results; they are computed again", self.name)
+                logger.info("%s: a result did not come; it is fetched or computed again", self.name)
+
+    def _fail(self, future: Any) -> NoReturn:
+        """Raise a task's error; what a worker's system refused must not be taken for the loss of the scheduler."""
+        try:
+            future.result(timeout=FETCH_S)
+        except OSError as error:
+            raise CubeError(f"{self.name}: a worker failed ({type(error).__name__}: {error}); mend that host") from None
+        raise CubeError(f"{self.name}: a task failed and did not say why; look into the logs of the workers")
 
 
 @contextmanager

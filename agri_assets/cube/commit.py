@@ -133,6 +133,9 @@ def clear_uncommitted(cube: Path) -> None:
     known = len(cube_info(cube).slots) if (cube / ROOT).exists() else 0
     if not known:
         remove_folder(cube)
+        # what was known of a cube that is gone is not true of the next one, whose slots have the same numbers
+        for name in ("damaged.json", "patrol.json"):
+            (manifest_folder(cube) / name).unlink(missing_ok=True)
     for name in (BANDS_ARRAY, CLASSES_ARRAY, "time"):
         for entry in _numbered(cube / name / "c", known):
             remove_folder(entry)

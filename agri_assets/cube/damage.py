@@ -37,15 +37,18 @@ def recorded(cube: Path) -> Mapping[str, str]:
     return known
 
 
-def damaged_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
-    """Active slots that must be built again: found damaged, or without manifest, figures or files; reads no pixels."""
+def damaged_slots(cube: Path, info: CubeInfo, slots: Sequence[Slot] | None = None) -> frozenset[int]:
+    """Slots, by default the active ones, that hold nothing sound; reads no pixels.
+
+    They were found damaged, or their manifest, figures or files are missing.
+    """
     known, stored = recorded(cube), size_of(cube)
 
     def broken(slot: Slot) -> bool:
         files = _files(cube, info, slot)
         return known.get(str(slot.slot)) == slot.digest or files is None or _is_lost(stored, files)
 
-    return frozenset(slot.slot for slot in info.active if broken(slot))
+    return frozenset(slot.slot for slot in (info.active if slots is None else slots) if broken(slot))
 
 
 def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:

@@ -86,12 +86,14 @@ def settle(
         slots of vanished dates. A date whose scene changed keeps its old slot until the new one is whole.
     """
     by_date = {item.date: item for item in wanted}
-    # the last slot that holds what is wanted; after a change and back again there may be two
-    holds: dict[str | None, int] = {
+    # the last slot that was made of what is wanted; after a change and back again, or a repair, there are several, and
+    # of the earlier ones nobody knows any more whether they are sound
+    last: dict[str | None, int] = {
         slot.date: slot.slot
         for slot in info.slots
-        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint and slot.slot not in damaged
+        if slot.date in by_date and by_date[slot.date].fingerprint == slot.fingerprint
     }
+    holds = {date: slot for date, slot in last.items() if slot not in damaged}
     slots = tuple(slot.model_copy(update={"active": _counts(slot, by_date, holds)}) for slot in info.slots)
     missing = tuple(item for item in wanted if item.date not in holds)
     gone = tuple(slot for slot in info.slots if slot.active and slot.date not in by_date)

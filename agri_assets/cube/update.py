@@ -84,9 +84,9 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     clear_uncommitted(cube)
     before = _existing(cube, collection) or _empty(collection, paths, tile)
     wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
-    damaged = damaged_slots(cube, before) if before.slots else frozenset()
+    damaged = damaged_slots(cube, before, before.slots) if before.slots else frozenset()
     info, missing, gone = settle(before, wanted_now, damaged)
-    for slot in (slot for slot in before.slots if slot.slot in damaged):
+    for slot in (slot for slot in before.active if slot.slot in damaged):
         logger.warning("%s %s: slot %d is damaged or lost; its date is built again", tile, slot.date, slot.slot)
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
@@ -115,7 +115,8 @@ def _append(root: Guarded, info: CubeInfo, missing: Sequence[Wanted], collection
                 built.append(wanted.date)
             except SceneError as error:
                 refused.append(f"{wanted.date}: {wanted.scene_id} was refused: {error}")
-                settled = settled and not is_transient(error)
+                # a worker may lack what this host has: what it could not read is tried again
+                settled = settled and not is_transient(error) and not workers.apart
     return _Update(info, tuple(built), tuple(refused), settled=settled)
 
 

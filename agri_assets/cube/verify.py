@@ -37,7 +37,10 @@ class Stored:
 
     def problem(self) -> str | None:
         """What is wrong with it; reads all of it."""
-        found = _verify_shard(self.file, self.shard)
+        try:
+            found = _verify_shard(self.file, self.shard)
+        except OSError as error:
+            found = f"cannot be read ({error.strerror or error})"
         return f"{self.name}: {self.shard.array} at y={self.shard.y}, x={self.shard.x} {found}" if found else None
 
 
@@ -131,7 +134,7 @@ def coordinate_problems(path: Path, info: CubeInfo) -> list[str]:
 def _content(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -31,13 +31,15 @@ class TilePlaces:
 
     Attributes:
         tile: The tile.
-        dates: The day of each slot (ISO), None in archives.
+        dates: By slot, the place in `days` of each position's date, (rows, columns), int16.
+        days: Days of acquisition (ISO), None where unknown.
         cells: Names of ground cells (archives: content hashes).
         cell: Place in `cells` of each position, (rows, columns), int32.
     """
 
     tile: str
-    dates: Mapping[int, str | None]
+    dates: Mapping[int, NDArray[np.int16]]
+    days: tuple[str | None, ...]
     cells: tuple[str, ...]
     cell: NDArray[np.int32]
 
@@ -79,8 +81,14 @@ class SampleTable:
 
     @property
     def date(self) -> NDArray[np.object_]:
-        """Day of acquisition of each sample (ISO), None in archives."""
-        return _objects([self.places[t].dates[s] for t, s in zip(self.tile.tolist(), self.slot.tolist(), strict=True)])
+        """Day of acquisition of each sample (ISO), None where it is unknown."""
+        found = np.full(len(self), None, dtype=object)
+        for code, place in enumerate(self.places):
+            names, own = _objects(place.days), self.tile == code
+            for slot, days in place.dates.items():
+                mine = np.flatnonzero(own & (self.slot == slot))
+                found[mine] = names[days[self.row[mine], self.col[mine]]]
+        return found
 
     @property
     def cell(self) -> NDArray[np.object_]:
@@ -117,7 +125,7 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
         for found in chosen(file, paths, shapes, role):
             _require_sound(paths, found.tile, set(found.slots))
             parts.extend(_columns(found, len(places)))
-            places.append(TilePlaces(found.tile, found.dates, tuple(found.cells), found.cell))
+            places.append(TilePlaces(found.tile, found.dates, tuple(found.days), tuple(found.cells), found.cell))
     if not parts:
         raise SplitError(f"{paths.assignments}: split {role} is empty; {again}")
     return SampleTable(tuple(places), *(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -144,7 +152,13 @@ def position_samples(
     cell = np.full((int(row.max(initial=-1)) + 1, int(col.max(initial=-1)) + 1), -1, dtype=np.int32)
     names = {name: code for code, name in enumerate(dict.fromkeys(cells))}
     cell[row, col] = [names[name] for name in cells]
-    places = TilePlaces(tile, dict(zip(slot.tolist(), dates, strict=True)), tuple(names), cell)
+    days = {day: code for code, day in enumerate(dict.fromkeys(dates))}
+    codes = np.array([days[day] for day in dates], dtype=np.int16)
+    day = {number: np.zeros(cell.shape, dtype=np.int16) for number in np.unique(slot).tolist()}
+    for number, codes_of in day.items():
+        mine = np.flatnonzero(slot == number)
+        codes_of[row[mine], col[mine]] = codes[mine]
+    places = TilePlaces(tile, day, tuple(days), tuple(names), cell)
     count = len(slot)
     columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col), np.zeros(count, np.uint8))
     return SampleTable((places,), *columns)

@@ -1,6 +1,6 @@
 """The samples of one split as maps: one byte per position and acquisition, in the order of the pixels."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -25,7 +25,9 @@ class TileSamples:
         tile: The tile.
         shape: Its rows and columns of positions.
         slots: By slot on the cube's time axis, a map of `OTHER` and `AGRICULTURAL`, (rows, columns), uint8.
-        dates: The day of each slot (ISO), None in archives.
+        dates: By slot, the place in `days` of each position's date, (rows, columns), int16: one day for a whole slot of
+            scenes, a day for each image of an archive that knows them.
+        days: Days of acquisition (ISO), None where unknown.
         cells: Names of ground cells.
         cell: Place in `cells` of each position, (rows, columns), int32; -1 where it has no sample.
     """
@@ -33,7 +35,8 @@ class TileSamples:
     tile: str
     shape: tuple[int, int]
     slots: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
-    dates: dict[int, str | None] = field(default_factory=dict)
+    dates: dict[int, NDArray[np.int16]] = field(default_factory=dict)
+    days: dict[str | None, int] = field(default_factory=dict)
     cells: dict[str, int] = field(default_factory=dict)
     cell: NDArray[np.int32] = field(init=False)
 
@@ -49,17 +52,22 @@ class TileSamples:
         slot, row, col = (numbers(pair.index, name, np.int32)[wanted] for name in ("slot", "row", "col"))
         label = numbers(pair.assigned, "label", np.int8, absent=0)[wanted]
         date, cell = texts(pair.assigned, "date"), texts(pair.assigned, "cell")
+        day = self._days(date.names)[date.codes[wanted]]
         for number in np.unique(slot).tolist():
             mine = slot == number
             labels = self.slots.setdefault(number, np.zeros(self.shape, dtype=np.uint8))
             labels[row[mine], col[mine]] = np.where(label[mine] == 1, AGRICULTURAL, OTHER)
-            code = int(date.codes[wanted[np.argmax(mine)]])
-            self.dates[number] = date.names[code] if code >= 0 else None
+            days = self.dates.setdefault(number, np.zeros(self.shape, dtype=np.int16))
+            days[row[mine], col[mine]] = day[mine]
         codes = cell.codes[wanted]
         numbered = np.zeros(len(cell.names), dtype=np.int32)
         for code in np.unique(codes).tolist():
             numbered[code] = self.cells.setdefault(cell.names[code], len(self.cells))
         self.cell[row, col] = numbered[codes]
+
+    def _days(self, names: Sequence[str | None]) -> NDArray[np.int16]:
+        """The place in `days` of some names, and behind them that of no date, which has the code -1."""
+        return np.array([self.days.setdefault(name, len(self.days)) for name in (*names, None)], dtype=np.int16)
 
 
 def chosen(

@@ -60,6 +60,7 @@ class TileReader:
         """Each position has its own name, and is listed once per date."""
         place = row * self.role.shape[1] + col
         name, date = texts(pair.index, "tile_id"), texts(pair.index, "date")
+        _refuse(pair, name.codes < 0, "without a name in the tile index")
         codes, first = np.unique(name.codes, return_index=True)
         named = np.full(len(name.names), -1)
         named[codes] = [
@@ -83,7 +84,8 @@ class TileReader:
         """No cell and no position is in two splits."""
         rows = np.flatnonzero(role)
         cell = texts(pair.assigned, "cell")
-        known = [ROLE_CODES.get(self.tally.cells.get(name) or "", 0) for name in cell.names]
+        # the highest bit of a cell's roles is the code of the only one, where it has been in no more than one so far
+        known = [self.tally.cells.get(name, 0).bit_length() for name in cell.names]
         _refuse(
             pair,
             rows[_torn(np.array(known, np.uint8), cell.codes[rows], role[rows])],

@@ -40,7 +40,10 @@ def scenes_map(maps: Mapping[str, TileMap], grids: Mapping[str, TileGrid], tile_
     west, south = (min(extent[side] for extent in extents.values()) for side in (0, 1))
     east, north = (max(extent[side] for extent in extents.values()) for side in (2, 3))
     step = max(east - west, north - south) / POINTS
-    lon, lat = np.arange(west + step / 2, east, step), np.arange(north - step / 2, south, -step)
+    # a region may be very much wider than high, and still has a row of points
+    across, down = (max(1, round(length / step)) for length in (east - west, north - south))
+    lon = west + (np.arange(across) + 0.5) * (east - west) / across
+    lat = north - (np.arange(down) + 0.5) * (north - south) / down
     drawn = np.zeros((len(lat), len(lon)), dtype=np.uint8)
     for tile, extent in extents.items():
         y, x = (_between(axis, extent[side], extent[side + 2]) for axis, side in ((lat, 1), (lon, 0)))

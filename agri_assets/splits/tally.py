@@ -22,7 +22,8 @@ class Tally:
         samples: All samples, assigned or not.
         counts: Samples of each role, and how many of them are agricultural.
         dropped: Samples in no split, by reason.
-        cells: The role of each cell, None where it has no sample in a split; this alone grows with the ground covered.
+        cells: A bit for each role that has samples in a cell (lists may tear cells apart); this alone grows with the
+            ground covered.
         ambiguous: Ambiguous samples by cell.
     """
 
@@ -30,7 +31,7 @@ class Tally:
     counts: Counter[Role] = field(default_factory=Counter)
     positives: Counter[Role] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
-    cells: dict[str, Role | None] = field(default_factory=dict)
+    cells: dict[str, int] = field(default_factory=dict)
     ambiguous: Counter[str] = field(default_factory=Counter)
     _rows: Any = field(default_factory=hashlib.sha256, repr=False)
     _train: Any = field(default_factory=hashlib.sha256, repr=False)
@@ -42,12 +43,14 @@ class Tally:
         self.samples += assigned.num_rows
         self.dropped.update(_counted(reason.names, reason.codes))
         self.ambiguous.update(_counted(cell.names, cell.codes[reason.of({"ambiguous": True}, False)]))
-        self.cells |= {name: self.cells.get(name) for name in cell.names}
-        for role in ROLES:
+        for name in cell.names:
+            self.cells.setdefault(name, 0)
+        for bit, role in enumerate(ROLES):
             own = split.of({role: True}, False)
             self.counts[role] += int(own.sum())
             self.positives[role] += int((own & positive).sum())
-            self.cells |= dict.fromkeys((cell.names[k] for k in np.unique(cell.codes[own])), role)
+            for code in np.unique(cell.codes[own & (cell.codes >= 0)]).tolist():
+                self.cells[cell.names[code]] |= 1 << bit
         self._rows.update(_lines(assigned, ASSIGNED))
         train = assigned.filter(pa.array(split.of({"train": True}, False)))
         self._train.update(_lines(train, ("tile", "tile_id", "date")))
@@ -55,7 +58,8 @@ class Tally:
     @property
     def roles(self) -> dict[Role, RoleCount]:
         """What each split holds."""
-        cells = Counter(self.cells.values())
+        held = np.fromiter(self.cells.values(), dtype=np.uint8, count=len(self.cells))
+        cells = {role: int(np.count_nonzero(held & (1 << bit))) for bit, role in enumerate(ROLES)}
         return {
             role: RoleCount(n=self.counts[role], positives=self.positives[role], cells=cells[role]) for role in ROLES
         }
@@ -63,9 +67,9 @@ class Tally:
     @property
     def ambiguous_by_role(self) -> dict[Role, int]:
         """How many ambiguous samples lie in the cells of each split; none of them is in it."""
-        found: Counter[Role | None] = Counter()
+        found: Counter[Role] = Counter()
         for cell, count in self.ambiguous.items():
-            found[self.cells[cell]] += count
+            found.update({role: count for bit, role in enumerate(ROLES) if self.cells[cell] & (1 << bit)})
         return {role: found[role] for role in ROLES if role in found}
 
     @property

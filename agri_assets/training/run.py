@@ -17,7 +17,7 @@ from agri_assets.objects import remove_folder
 from agri_assets.progress import meter
 from agri_assets.splits.build import check_splits
 from agri_assets.splits.settings import Role
-from agri_assets.splits.summary import SplitSummary
+from agri_assets.splits.summary import SplitSummary, read_summary
 from agri_assets.store.commit import locked, write_json
 from agri_assets.store.fingerprint import file_digest, fingerprint
 from agri_assets.store.layout import CollectionPaths
@@ -76,6 +76,9 @@ def train_model(
 def _train_alone(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary) -> Outcome:
     """Train with the run folder and the device to ourselves; whoever had them before may have done the work."""
     with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held_device(paths.root, device_name()):
+        # the device may have been waited for as long as somebody else trained on it
+        if read_summary(paths) != split:
+            raise TrainingError(f"{plan.name}: the split was made again meanwhile; start the training again")
         return run_stage(plan.receipt, plan.fingerprint, lambda: _train(paths, model, plan, split), plan.name)
 
 

@@ -1,11 +1,12 @@
 """What is checked when: everything on demand, what a run wrote and a part of the rest each time; and what is mended."""
 
 import logging
+import shutil
 
 import dagster as dg
 import pytest
 
-from agri_assets.cube import patrol
+from agri_assets.cube import patrol, verify
 from agri_assets.cube.archive import build_archive_cube
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.manifest import samples_path
@@ -134,6 +135,37 @@ def test_lost_figures_are_made_again(small, built):
     assert len(verify_cube(built)) == 1
     assert build_cube(small.collection, small.paths, TILE).metadata["dates_built"] == 1
     assert verify_cube(built) == []
+
+
+def test_a_date_that_is_mended_again_never_goes_back_to_a_slot_that_was_given_up(small, built):
+    for lost, expected in ((0, [3, 1, 2]), (3, [4, 1, 2])):
+        lose(shard_file(built, cube_info(built), "reflectance", lost, 0, 0))
+        assert build_cube(small.collection, small.paths, TILE).metadata["dates_built"] == 1
+        assert [slot.slot for slot in cube_info(built).active] == expected
+    assert verify_cube(built) == []
+
+
+def test_a_shard_that_the_disk_does_not_give_is_damage(small, built, monkeypatch):
+    sector = shard_file(built, cube_info(built), "scl", 1, 256, 0)
+    really = verify.file_digest
+
+    def file_digest(file):
+        if file == sector:
+            raise OSError(5, "Input/output error")
+        return really(file)
+
+    monkeypatch.setattr(verify, "file_digest", file_digest)
+    (problem,) = verify_cube(built)
+    assert "scl at y=256, x=0 cannot be read (Input/output error)" in problem
+    assert build_cube(small.collection, small.paths, TILE).metadata["dates_built"] == 1
+
+
+def test_what_was_known_of_a_cube_that_is_gone_is_forgotten(small, built):
+    flip(shard_file(built, cube_info(built), "reflectance", 0, 0, 0))
+    assert len(verify_cube(built)) == 1
+    shutil.rmtree(built)
+    assert build_cube(small.collection, small.paths, TILE).metadata["dates_built"] == 3
+    assert build_cube(small.collection, small.paths, TILE).reused
 
 
 def test_a_repair_is_told(small, built, caplog):

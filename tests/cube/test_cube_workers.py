@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from dask.delayed import delayed
 
 from agri_assets.config import Collection
 from agri_assets.cube import cluster
@@ -180,6 +181,33 @@ def test_all_workers_lost_ends_the_build_instead_of_waiting_for_ever(site, sched
     monkeypatch.setattr(cluster, "WORKERLESS_S", 2.0)
     with scheduler.worker(DIES), pytest.raises(CubeError, match="has had no worker"):
         outcome_of(site, scheduler.address, "a", scenes)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (delayed(os.stat)("/nowhere"), "FileNotFoundError: .*'/nowhere'"),
+        (delayed(exec)("raise TimeoutError('x')"), "x"),
+    ],
+)
+def test_what_a_workers_system_refuses_is_not_taken_for_the_loss_of_the_scheduler(scheduler, task, said):
+    refused = pytest.raises(CubeError, match=f"a worker failed .*{said}.*; mend that host")
+    with scheduler.worker(), cluster.cluster_at(scheduler.address) as workers, refused:
+        workers.run([task], "a test", print)
+
+
+def test_what_a_worker_could_not_read_is_tried_again(site, scheduler, scenes):
+    collection = site.collection.model_copy(update={"dask": scheduler.address})
+    site.inventory(*scenes)
+    raster = Path(scenes[1].bands["B02"].href)
+    whole = raster.read_bytes()
+    with scheduler.worker():
+        raster.write_bytes(whole[: len(whole) // 2])
+        assert build_cube(collection, site.paths, "33TWL").metadata["dates"] == 1
+        # as a host whose disk was mounted again
+        raster.write_bytes(whole)
+        assert build_cube(collection, site.paths, "33TWL").metadata["dates"] == 2
+    assert build_cube(collection, site.paths, "33TWL").reused
 
 
 def versions(**changes: str) -> dict[str, dict[str, str]]:

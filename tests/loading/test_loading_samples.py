@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agri_assets.cube.index import read_index, write_index
 from agri_assets.errors import SplitError
 from agri_assets.loading import order
 from agri_assets.loading.order import shuffled_order, storage_order
 from agri_assets.loading.samples import SampleTable, TilePlaces, load_samples, position_samples
 from agri_assets.loading.stream import TileStream
 from agri_assets.splits import rows
+from agri_assets.splits.build import build_splits
+from agri_assets.store.layout import ARCHIVE_TILE
+from tests.splits.worlds import made_archive
 
 
 def joined(paths, tiles, role) -> pd.DataFrame:
@@ -31,6 +35,17 @@ def test_the_table_is_the_join_of_both_files(split_world, role, block, monkeypat
     for name in ("tile_id", "date", "cell", "slot", "row", "col", "label"):
         assert np.array_equal(getattr(table, name), expected[name].to_numpy()), name
     assert [table.tiles[code] for code in table.tile] == expected["tile"].tolist()
+
+
+def test_each_image_of_an_archive_keeps_its_own_date(tmp_path):
+    collection, paths = made_archive(tmp_path, {})
+    index = read_index(paths.tiles(ARCHIVE_TILE))
+    index["date"] = [f"2020-01-{k % 28 + 1:02d}" if k % 5 else None for k in range(len(index))]
+    write_index(paths.tiles(ARCHIVE_TILE), index)
+    build_splits(collection, paths)
+    for role in ("train", "val", "test"):
+        expected = [None if pd.isna(day) else day for day in joined(paths, [ARCHIVE_TILE], role)["date"]]
+        assert load_samples(paths, role).date.tolist() == expected
 
 
 def test_what_is_taken_keeps_its_names(train):
@@ -67,7 +82,7 @@ def test_assignments_of_another_index_are_refused(split_world):
 def many_dates(tile: str, slots: int, edge: int = 48) -> SampleTable:
     """Every position of a tile at every date."""
     slot, row, col = (axis.ravel() for axis in np.mgrid[:slots, :edge, :edge])
-    places = TilePlaces(tile, dict.fromkeys(range(slots)), ("",), np.zeros((edge, edge), np.int32))
+    places = TilePlaces(tile, {}, (), ("",), np.zeros((edge, edge), np.int32))
     zero, small = np.zeros(len(slot), np.int16), (slot.astype(np.int16), row.astype(np.int16), col.astype(np.int16))
     return SampleTable((places,), zero, *small, np.zeros(len(slot), np.uint8))
 
