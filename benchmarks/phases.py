@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-POLL_S = 0.05
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
