@@ -11,7 +11,7 @@ import zarr
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore, StorePath
 
-from agri_assets.cube.manifest import manifest_folder
+from agri_assets.cube.manifest import damage_path, manifest_folder, patrol_path
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.pipeline import plain_pipeline
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
@@ -134,8 +134,8 @@ def clear_uncommitted(cube: Path) -> None:
     if not known:
         remove_folder(cube)
         # what was known of a cube that is gone is not true of the next one, whose slots have the same numbers
-        for name in ("damaged.json", "patrol.json"):
-            (manifest_folder(cube) / name).unlink(missing_ok=True)
+        for known_of in (damage_path(cube), patrol_path(cube)):
+            known_of.unlink(missing_ok=True)
     for name in (BANDS_ARRAY, CLASSES_ARRAY, "time"):
         for entry in _numbered(cube / name / "c", known):
             remove_folder(entry)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from agri_assets.cube.manifest import manifest_folder, manifest_path, read_manifest, samples_path
+from agri_assets.cube.manifest import damage_path, manifest_path, read_manifest, samples_path
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.cube.shards import shard_name
 from agri_assets.errors import CubeError, StoreError
@@ -12,11 +12,6 @@ from agri_assets.store.commit import read_json, write_json, writing
 
 COORDINATES = "coordinates"
 """Stands among the numbers of damaged slots where coordinates are damaged."""
-
-
-def damage_path(cube: Path) -> Path:
-    """Which slots `verify` found damaged, by number, with the digests that they should have."""
-    return manifest_folder(cube) / "damaged.json"
 
 
 def record_damage(cube: Path, damaged: Mapping[int, Slot], coordinates: bool = False) -> None:

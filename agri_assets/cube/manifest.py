@@ -85,6 +85,16 @@ def samples_path(cube: Path, slot: int) -> Path:
     return manifest_folder(cube) / f"slot-{slot:05d}.parquet"
 
 
+def damage_path(cube: Path) -> Path:
+    """Which slots `verify` found damaged, by number, with the digests that they should have."""
+    return manifest_folder(cube) / "damaged.json"
+
+
+def patrol_path(cube: Path) -> Path:
+    """How far the check of each run has read on."""
+    return manifest_folder(cube) / "patrol.json"
+
+
 def write_manifest(path: Path, manifest: SlotManifest) -> None:
     """Write a manifest atomically."""
     write_json(path, manifest.model_dump(mode="json"))

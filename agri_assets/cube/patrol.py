@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agri_assets.cube.cores import worker_count
 from agri_assets.cube.damage import damaged_slots
-from agri_assets.cube.manifest import manifest_folder
+from agri_assets.cube.manifest import patrol_path
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.cube.verify import Report, Stored, coordinate_problems, keep_problems, verify_slots
@@ -95,19 +95,15 @@ def _in_turn(
                     yield (slot.slot, number), stored
 
 
-def _place_path(path: Path) -> Path:
-    return manifest_folder(path) / "patrol.json"
-
-
 def _last_place(path: Path) -> Place:
-    if not _place_path(path).exists():
+    if not patrol_path(path).exists():
         return (-1, -1)
-    slot, number = read_json(_place_path(path))
+    slot, number = read_json(patrol_path(path))
     return (slot, number)
 
 
 def _keep_place(path: Path, place: Place) -> None:
     try:
-        write_json(_place_path(path), place)
+        write_json(patrol_path(path), place)
     except StoreError as error:
         logger.info("%s: the next check begins where this one did: %s", path, error)

@@ -15,6 +15,7 @@ from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.shards import shard_file
 from agri_assets.cube.verify import verify_cube
 from agri_assets.errors import CubeError
+from tests.cube.harms import flip, lose, truncate
 
 TILE = "33TWL"
 
@@ -45,19 +46,9 @@ def test_a_date_that_is_not_there_is_named_with_those_that_are(built, tmp_path):
         export_cog(built, "2023-01-01", tmp_path / "out.tif")
 
 
-def break_flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def break_truncate(path):
-    path.write_bytes(path.read_bytes()[:-10])
-
-
 @pytest.mark.parametrize(
     ("harm", "words"),
-    [(break_flip, "damaged"), (break_truncate, "bytes instead of"), (lambda path: path.unlink(), "is missing")],
+    [(flip, "damaged"), (truncate, "bytes instead of"), (lose, "is missing")],
 )
 @pytest.mark.parametrize("array", ["reflectance", "scl"])
 def test_damage_is_found_and_placed(built, harm, words, array, capsys):
@@ -89,7 +80,7 @@ def test_export_never_replaces_a_folder_and_never_writes_a_lost_shard_as_zeros(b
     assert not (tmp_path / "out.tif").exists()
 
 
-@pytest.mark.parametrize("harm", [break_flip, break_truncate, lambda path: path.unlink()])
+@pytest.mark.parametrize("harm", [flip, truncate, lambda path: path.unlink()])
 def test_rebuilding_repairs_exactly_what_is_damaged(site, built, harm):
     untouched = read_block(open_reflectance(built), 0, 0, 0, (1092, 1080))
     whole = read_block(open_reflectance(built), 1, 0, 0, (1092, 1080))

@@ -16,23 +16,10 @@ from agri_assets.cube.shards import shard_file
 from agri_assets.cube.verify import verify_cube
 from agri_assets.definitions import defs
 from agri_assets.store.layout import ARCHIVE_TILE
+from tests.cube.harms import flip, lose, truncate
 from tests.cube.materializing import materialize
 
 TILE = "33TWL"
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-10])
-
-
-def lose(path):
-    path.unlink()
 
 
 HARMS = [flip, truncate, lose]
