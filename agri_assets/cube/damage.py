@@ -3,7 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from agri_assets.cube.manifest import damage_path, manifest_path, read_manifest, samples_path
+from agri_assets.cube.manifest import (
+    SlotManifest,
+    damage_path,
+    manifest_folder,
+    manifest_path,
+    read_manifest,
+    samples_path,
+)
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.cube.shards import shard_name
 from agri_assets.errors import CubeError, StoreError
@@ -37,35 +44,50 @@ def damaged_slots(cube: Path, info: CubeInfo, slots: Sequence[Slot] | None = Non
 
     They were found damaged, or their manifest, figures or files are missing.
     """
-    known, stored = recorded(cube), size_of(cube)
+    known, stored, figures = recorded(cube), size_of(cube), size_of(manifest_folder(cube))
 
     def broken(slot: Slot) -> bool:
-        files = _files(cube, info, slot)
-        return known.get(str(slot.slot)) == slot.digest or files is None or _is_lost(stored, files)
+        if known.get(str(slot.slot)) == slot.digest or not figures(samples_path(cube, slot.slot).name):
+            return True
+        manifest = _own_manifest(cube, slot)
+        return manifest is None or _is_lost(info, slot, manifest, stored)
 
     return frozenset(slot.slot for slot in (info.active if slots is None else slots) if broken(slot))
+
+
+def unrecorded_slots(cube: Path, slots: Sequence[Slot]) -> frozenset[int]:
+    """Slots without a manifest or figures: nothing tells what they should hold, or how much of it is of use."""
+    figures = size_of(manifest_folder(cube))
+    return frozenset(
+        slot.slot
+        for slot in slots
+        if not figures(samples_path(cube, slot.slot).name) or _own_manifest(cube, slot) is None
+    )
 
 
 def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
     """Active slots of which a file is missing or cut short, by their manifests: Zarr would read zeros."""
     stored = size_of(cube)
-    return frozenset(slot.slot for slot in info.active if _is_lost(stored, _files(cube, info, slot) or []))
+
+    def lost(slot: Slot) -> bool:
+        manifest = _own_manifest(cube, slot)
+        return manifest is not None and _is_lost(info, slot, manifest, stored)
+
+    return frozenset(slot.slot for slot in info.active if lost(slot))
 
 
-def _is_lost(stored: Callable[[str], int | None], files: Sequence[tuple[str, int]]) -> bool:
-    return any(stored(file) != size for file, size in files)
+def _is_lost(info: CubeInfo, slot: Slot, manifest: SlotManifest, stored: Callable[[str], int | None]) -> bool:
+    return any(
+        stored(shard_name(info, shard.array, slot.slot, shard.y, shard.x)) != shard.size
+        for shard in manifest.shards
+        if shard.state == "data"
+    )
 
 
-def _files(cube: Path, info: CubeInfo, slot: Slot) -> list[tuple[str, int]] | None:
-    """Names below the cube and sizes of a slot's stored files; None where its manifest or figures are not its own."""
+def _own_manifest(cube: Path, slot: Slot) -> SlotManifest | None:
+    """The manifest of a slot; None where it is lost or belongs to another build."""
     try:
         manifest = read_manifest(manifest_path(cube, slot.slot))
     except (CubeError, StoreError):
         return None
-    if manifest.digest != slot.digest or not samples_path(cube, slot.slot).exists():
-        return None
-    return [
-        (shard_name(info, shard.array, slot.slot, shard.y, shard.x), shard.size)
-        for shard in manifest.shards
-        if shard.state == "data"
-    ]
+    return manifest if manifest.digest == slot.digest else None

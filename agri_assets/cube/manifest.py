@@ -113,6 +113,4 @@ def read_manifest(path: Path) -> SlotManifest:
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file; materialise what writes it first") from None
     except ValidationError as error:
-        raise CubeError(
-            f"{path}: not a manifest ({error.errors()[0]['msg']}); delete the cube and build again"
-        ) from None
+        raise CubeError(f"{path}: not a manifest ({error.errors()[0]['msg']}); materialise tile_cube again") from None

@@ -1,5 +1,6 @@
 """Figures of every position of one slot, kept beside its manifest so that the index never needs the pixels again."""
 
+import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.lib
 import pyarrow.parquet as pq
 
 from agri_assets.cube.cores import worker_count
@@ -17,12 +19,13 @@ from agri_assets.cube.open import open_array, read_block
 from agri_assets.cube.positions import Fractions, share
 from agri_assets.cube.scene_shards import SlotPixels
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
-from agri_assets.errors import CubeError
 from agri_assets.objects import file_of
 from agri_assets.scenes.clouds import clear_mask, out_of_range, valid_mask
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import staged
 from agri_assets.store.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
 
 COUNTED = 2
 """Raised when the same pixels and settings would give other figures: those stored before are counted anew."""
@@ -60,25 +63,31 @@ def write_samples(cube: Path, info: CubeInfo, slot: int, pixels: SlotPixels, clo
 
 
 def slot_samples(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd.DataFrame:
-    """Figures of the positions of one slot; clear shares are counted anew where the settings changed.
+    """Figures of the positions of one slot, counted anew where settings changed or what is stored cannot be read.
 
     Raises:
-        CubeError: They are missing.
+        CubeError: They must be counted anew, and the pixels are damaged.
     """
-    path = samples_path(cube, slot)
-    if not path.exists():
-        raise CubeError(f"{path}: the figures of a slot are missing; delete {cube} and materialise tile_cube again")
-    figures = _read(path)
-    # figures of an older version tell positions only
-    whole = "scene_valid" in figures
-    if whole and (figures["clouds"] == _rule(clouds)).all():
+    figures = _stored(cube, slot)
+    if figures is not None and (figures["clouds"] == _rule(clouds)).all():
         return figures
     classes = read_block(open_array(cube, CLASSES_ARRAY), slot, 0, 0, (info.height, info.width))
-    complete = whole and (figures["scene_valid"] == 1).all()
+    complete = figures is not None and (figures["scene_valid"] == 1).all()
     # where every pixel has data, there is no need to look for it again
     data = np.ones_like(classes, dtype=bool) if complete else _data(cube, info, slot)
     _store(cube, slot, valid_mask(data, classes), classes, info, clouds)
-    return _read(path)
+    return _read(samples_path(cube, slot))
+
+
+def _stored(cube: Path, slot: int) -> pd.DataFrame | None:
+    """Figures of one slot as they were kept; None where they cannot be read, or are of an older version."""
+    try:
+        figures = _read(samples_path(cube, slot))
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        logger.warning("%s: cannot be read and is counted anew: %s", samples_path(cube, slot), error)
+        return None
+    # those of an older version tell positions only
+    return figures if "scene_valid" in figures else None
 
 
 def scene_figures(cube: Path, slot: int) -> SceneFigures:
@@ -90,7 +99,7 @@ def scene_figures(cube: Path, slot: int) -> SceneFigures:
 
 def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Stored figures. Not by pandas, whose way of finding files takes longer than the reading, once for every date."""
-    with pq.ParquetFile(file_of(path)) as file:
+    with pq.ParquetFile(file_of(path), page_checksum_verification=True) as file:
         frame: pd.DataFrame = file.read(columns).to_pandas()
         return frame
 
@@ -161,4 +170,4 @@ def _store(cube: Path, slot: int, usable: Mask, classes: Classes, info: CubeInfo
         }
     )
     with staged(samples_path(cube, slot)) as path:
-        frame.to_parquet(path, index=False)
+        frame.to_parquet(path, index=False, write_page_checksum=True)

@@ -11,7 +11,7 @@ import geopandas as gpd
 
 from agri_assets.config import Collection
 from agri_assets.cube.commit import clear_uncommitted, find_root
-from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
+from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded, unrecorded_slots
 from agri_assets.cube.dated_index import DateRows, write_dated_index
 from agri_assets.cube.land_index import scene_positions
 from agri_assets.cube.land_shares import read_land_shares
@@ -86,7 +86,7 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     wanted_now = with_mask(wanted_dates(records, before), collection.clouds)
     damaged = damaged_slots(cube, before, before.slots) if before.slots else frozenset()
     info, missing, gone = settle(before, wanted_now, damaged)
-    for slot in (slot for slot in before.active if slot.slot in damaged):
+    for slot in (slot for slot in info.active if slot.slot in damaged):
         logger.warning("%s %s: slot %d is damaged or lost; its date is built again", tile, slot.date, slot.slot)
     vanished = [
         f"{slot.date}: {slot.scene_id} is no longer in the inventory; its date was made inactive" for slot in gone
@@ -94,9 +94,27 @@ def _update_pixels(collection: Collection, paths: CollectionPaths, tile: str) ->
     if info.slots:
         _mend(root, info, damaged)
     update = _append(root, info, missing, collection) if missing else _Update(info)
-    if not update.info.active:
+    unknown = unrecorded_slots(cube, [slot for slot in update.info.active if slot.slot in damaged])
+    active = [slot for slot in update.info.active if slot.slot not in unknown]
+    if not active:
         raise CubeError(f"{tile}: none of {len(missing)} dates could be built; {update.refused[0]}")
+    if unknown:
+        update = replace(update, info=_without(root, update.info, unknown))
+        vanished += [
+            f"{slot.date}: {slot.scene_id} has lost its manifest or figures, and cannot be built again; its date was "
+            "made inactive"
+            for slot in before.slots
+            if slot.slot in unknown
+        ]
     return replace(update, vanished=tuple(vanished))
+
+
+def _without(root: Guarded, info: CubeInfo, slots: frozenset[int]) -> CubeInfo:
+    """The cube with some slots inactive, committed."""
+    fewer = tuple(slot.model_copy(update={"active": slot.active and slot.slot not in slots}) for slot in info.slots)
+    info = info.model_copy(update={"slots": fewer})
+    commit(root, info)
+    return info
 
 
 def _append(root: Guarded, info: CubeInfo, missing: Sequence[Wanted], collection: Collection) -> _Update:

@@ -148,10 +148,16 @@ def _examine(path: Path, info: CubeInfo, slot: Slot) -> tuple[list[str], list[St
     problems = [f"{name}: no record of {array} at y={y}, x={x}" for array, y, x in _unrecorded(info, manifest)]
     if manifest.fingerprint != slot.fingerprint or manifest.digest != slot.digest:
         problems.append(f"{name}: its manifest belongs to another build")
-    if not samples_path(path, slot.slot).exists():
-        problems.append(f"{name}: {samples_path(path, slot.slot).name} is missing")
+    if not _is_whole_parquet(samples_path(path, slot.slot)):
+        problems.append(f"{name}: {samples_path(path, slot.slot).name} is missing or cut short")
     files = (shard_file(path, info, shard.array, slot.slot, shard.y, shard.x) for shard in manifest.shards)
     return problems, [Stored(slot, shard, file, name) for shard, file in zip(manifest.shards, files, strict=True)]
+
+
+def _is_whole_parquet(file: Path) -> bool:
+    """Whether it ends as Parquet does; parts of it have checksums of their own, which whoever reads it compares."""
+    content = _content(file) or b""
+    return content[:4] == content[-4:] == b"PAR1"
 
 
 def _unrecorded(info: CubeInfo, manifest: SlotManifest) -> list[tuple[str, int, int]]:
