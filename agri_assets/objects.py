@@ -9,11 +9,12 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 from agri_assets.buckets import ask, open_bucket
 from agri_assets.errors import StoreError
@@ -26,6 +27,12 @@ COMMIT_OBJECTS = ("zarr.json", "complete.json")
 
 UPLOADS = 8
 """Objects of one folder that are put at a time."""
+
+REQUESTS = 16
+"""Objects that are read at a time."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ObjectPath(PosixPath):
@@ -226,6 +233,30 @@ def file_of(path: Path) -> Path | io.BytesIO:
         FileNotFoundError: There is no such object.
     """
     return io.BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path
+
+
+def each(place: Path, read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """What `read` returns for each item, in order; in object storage it is at work on `REQUESTS` of them at a time.
+
+    Args:
+        place: Where `read` reads.
+        read: Called in other threads where that is in object storage.
+        items: Gone through only as far as results are asked for, so that few of these wait in memory.
+    """
+    if not isinstance(place, ObjectPath):
+        yield from map(read, items)
+        return
+    ahead: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(REQUESTS)
+    try:
+        for item in items:
+            ahead.append(pool.submit(read, item))
+            if len(ahead) == REQUESTS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def size_of(folder: Path) -> Callable[[str], int | None]:

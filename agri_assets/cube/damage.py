@@ -1,6 +1,6 @@
 """What is known to be damaged: found by `verify`, or lost from disk; the next build makes it again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agri_assets.cube.manifest import (
@@ -14,7 +14,7 @@ from agri_assets.cube.manifest import (
 from agri_assets.cube.schema import CubeInfo, Slot
 from agri_assets.cube.shards import shard_name
 from agri_assets.errors import CubeError, StoreError
-from agri_assets.objects import size_of
+from agri_assets.objects import each, size_of
 from agri_assets.store.commit import read_json, write_json, writing
 
 COORDINATES = "coordinates"
@@ -52,7 +52,8 @@ def damaged_slots(cube: Path, info: CubeInfo, slots: Sequence[Slot] | None = Non
         manifest = _own_manifest(cube, slot)
         return manifest is None or _is_lost(info, slot, manifest, stored)
 
-    return frozenset(slot.slot for slot in (info.active if slots is None else slots) if broken(slot))
+    looked_at = info.active if slots is None else slots
+    return _those(looked_at, each(cube, broken, looked_at))
 
 
 def unrecorded_slots(cube: Path, slots: Sequence[Slot]) -> frozenset[int]:
@@ -73,7 +74,11 @@ def lost_slots(cube: Path, info: CubeInfo) -> frozenset[int]:
         manifest = _own_manifest(cube, slot)
         return manifest is not None and _is_lost(info, slot, manifest, stored)
 
-    return frozenset(slot.slot for slot in info.active if lost(slot))
+    return _those(info.active, each(cube, lost, info.active))
+
+
+def _those(slots: Sequence[Slot], answers: Iterable[bool]) -> frozenset[int]:
+    return frozenset(slot.slot for slot, answer in zip(slots, answers, strict=True) if answer)
 
 
 def _is_lost(info: CubeInfo, slot: Slot, manifest: SlotManifest, stored: Callable[[str], int | None]) -> bool:

@@ -2,9 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from agri_assets.cube.open import open_array, read_block
 from agri_assets.cube.positions import Fractions, share
 from agri_assets.cube.scene_shards import SlotPixels
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
-from agri_assets.objects import file_of
+from agri_assets.objects import each, file_of
 from agri_assets.scenes.clouds import clear_mask, out_of_range, valid_mask
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.commit import staged
@@ -62,15 +63,24 @@ def write_samples(cube: Path, info: CubeInfo, slot: int, pixels: SlotPixels, clo
     _store(cube, slot, valid_mask(pixels.valid, pixels.classes), pixels.classes, info, clouds)
 
 
-def slot_samples(cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings) -> pd.DataFrame:
-    """Figures of the positions of one slot, counted anew where settings changed or what is stored cannot be read.
+def slot_samples(cube: Path, info: CubeInfo, slots: Sequence[int], clouds: CloudSettings) -> Iterator[pd.DataFrame]:
+    """Figures of the positions of each slot, counted anew where settings changed or what is stored cannot be read.
 
     Raises:
         CubeError: They must be counted anew, and the pixels are damaged.
     """
-    figures = _stored(cube, slot)
-    if figures is not None and (figures["clouds"] == _rule(clouds)).all():
-        return figures
+    for slot, figures in zip(slots, each(cube, partial(_stored, cube), slots), strict=True):
+        if figures is None or (figures["clouds"] != _rule(clouds)).any():
+            # one slot at a time: its pixels take gigabytes
+            yield _counted(cube, info, slot, clouds, figures)
+        else:
+            yield figures
+
+
+def _counted(
+    cube: Path, info: CubeInfo, slot: int, clouds: CloudSettings, figures: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Figures counted from the pixels, and kept; `figures` are those of other settings, if there are any."""
     classes = read_block(open_array(cube, CLASSES_ARRAY), slot, 0, 0, (info.height, info.width))
     complete = figures is not None and (figures["scene_valid"] == 1).all()
     # where every pixel has data, there is no need to look for it again

@@ -10,6 +10,7 @@ from agri_assets.cube.looks import require_look
 from agri_assets.cube.manifest import manifest_path, read_manifest
 from agri_assets.cube.samples import scene_figures
 from agri_assets.cube.schema import CubeInfo, Slot
+from agri_assets.objects import each
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, Table
@@ -44,7 +45,7 @@ class BuildReport:
 def cube_outcome(paths: CollectionPaths, tile: str, report: BuildReport, index: DatedIndex, inputs: str) -> Outcome:
     """The receipt of a finished cube."""
     cube, info = paths.cube(tile), report.info
-    rows = [_row(cube, slot) for slot in info.active]
+    rows = list(each(cube, lambda slot: _row(cube, slot), info.active))
     latest = _show(info, index.clear)
     megabytes = len(report.built) * info.height * info.width * (2 * len(info.bands) + 1) / 1e6
     return Outcome(

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from agri_assets.cube.land_shares import read_land_shares
 from agri_assets.cube.masking import masked, with_mask
 from agri_assets.cube.open import cube_info
 from agri_assets.cube.samples import slot_samples
-from agri_assets.cube.schema import CubeInfo, Slot, shard_size
+from agri_assets.cube.schema import CubeInfo, shard_size
 from agri_assets.cube.slots import Wanted, append, commit, settle, wanted_dates
 from agri_assets.cube.summary import BuildReport, cube_outcome
 from agri_assets.cube.workers import workers_at
@@ -51,7 +51,7 @@ def update_cube(collection: Collection, paths: CollectionPaths, tile: str, input
         positions = pool.submit(_positions, collection, paths, tile)
         update = _update_pixels(collection, paths, tile)
         took = time.monotonic() - started
-        dates = (_date_rows(paths.cube(tile), update.info, slot, collection.clouds) for slot in update.info.active)
+        dates = _date_rows(paths.cube(tile), update.info, collection.clouds)
         index = write_dated_index(paths.tiles(tile), positions.result(), dates)
     report = BuildReport(
         info=update.info,
@@ -184,7 +184,8 @@ def _positions(collection: Collection, paths: CollectionPaths, tile: str) -> gpd
     return scene_positions(info, land, collection.labels, collection.split.resolution)
 
 
-def _date_rows(cube: Path, info: CubeInfo, slot: Slot, clouds: CloudSettings) -> DateRows:
-    figures = slot_samples(cube, info, slot.slot, clouds)
-    valid, clear = (figures[name].to_numpy() for name in ("valid_fraction", "clear_fraction"))
-    return DateRows(slot.slot, str(slot.date), slot.scene_id, valid, clear)
+def _date_rows(cube: Path, info: CubeInfo, clouds: CloudSettings) -> Iterator[DateRows]:
+    samples = slot_samples(cube, info, [slot.slot for slot in info.active], clouds)
+    for slot, figures in zip(info.active, samples, strict=True):
+        valid, clear = (figures[name].to_numpy() for name in ("valid_fraction", "clear_fraction"))
+        yield DateRows(slot.slot, str(slot.date), slot.scene_id, valid, clear)

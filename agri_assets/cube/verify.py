@@ -16,14 +16,11 @@ from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Slot
 from agri_assets.cube.shards import shard_file
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import CubeError, StoreError
-from agri_assets.objects import ObjectPath
+from agri_assets.objects import REQUESTS, ObjectPath
 from agri_assets.progress import meter
 from agri_assets.store.fingerprint import file_digest
 
 logger = logging.getLogger(__name__)
-
-REQUESTS = 16
-"""Objects that are read at a time."""
 
 
 @dataclass(frozen=True)

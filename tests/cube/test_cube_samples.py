@@ -37,7 +37,8 @@ def counted(tmp_path, classes: np.ndarray, clouds: CloudSettings, valid: np.ndar
     write_samples(
         tmp_path / "x.zarr", INFO, 0, SlotPixels((), 0, data, classes, np.zeros((3, 1, 1), np.uint16)), clouds
     )
-    return slot_samples(tmp_path / "x.zarr", INFO, 0, clouds)
+    (figures,) = slot_samples(tmp_path / "x.zarr", INFO, [0], clouds)
+    return figures
 
 
 @pytest.mark.parametrize("dilate_m", [0, 10, 95, 700])
@@ -115,7 +116,7 @@ def test_a_pixel_without_data_is_not_clear(tmp_path, monkeypatch, code):
     monkeypatch.setattr(samples, "open_array", lambda _, name: name)
     monkeypatch.setattr(samples, "read_block", lambda *_: classes)
     monkeypatch.setattr(samples, "_data", lambda *_: valid)
-    figures = slot_samples(tmp_path / "x.zarr", INFO, 0, CloudSettings())
+    (figures,) = slot_samples(tmp_path / "x.zarr", INFO, [0], CloudSettings())
     assert (figures["clear_fraction"] == figures["valid_fraction"]).all()
     assert scene_figures(tmp_path / "x.zarr", 0).scene_clear == pytest.approx(valid.mean())
 

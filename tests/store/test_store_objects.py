@@ -5,14 +5,16 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agri_assets.buckets import open_bucket
 from agri_assets.errors import StoreError
-from agri_assets.objects import ObjectPath, file_of, local_copy, locate, remove_folder
+from agri_assets.objects import REQUESTS, ObjectPath, each, file_of, local_copy, locate, remove_folder
 from agri_assets.store import lease
 from agri_assets.store.commit import locked, read_json, staged, write_bytes, write_json
 from agri_assets.store.fingerprint import file_digest, fingerprint
@@ -258,3 +260,39 @@ def test_a_forked_process_refuses_instead_of_waiting_for_ever(object_storage):
             os._exit(0)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_each_is_in_order_and_runs_only_a_little_ahead():
+    begun, at_once = [], threading.Barrier(4)
+
+    def read(number: int) -> int:
+        if number < 4:
+            # only passed by several at a time
+            at_once.wait(20)
+        return -number
+
+    def items() -> Iterator[int]:
+        for number in range(200):
+            begun.append(number)
+            yield number
+
+    answers = each(ROOT, read, items())
+    for number in range(200):
+        assert next(answers) == -number
+        assert len(begun) <= number + 2 * REQUESTS
+    assert list(answers) == []
+    assert list(each(ROOT, read, [])) == []
+
+
+def test_each_raises_what_was_raised_when_its_turn_comes():
+    answers = each(ROOT, lambda number: 1 // number, [1, 0, 1])
+    assert next(answers) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(answers)
+
+
+def test_each_on_disk_asks_one_after_the_other_in_this_thread(tmp_path):
+    asked = []
+    answers = each(tmp_path, lambda number: asked.append((number, threading.current_thread())), [1, 2])
+    next(answers)
+    assert asked == [(1, threading.current_thread())]
