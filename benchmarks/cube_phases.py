@@ -55,7 +55,7 @@ def decode(paths: CollectionPaths) -> None:
         return int(read_pixels(rasters, band, (top, bottom, 0, width)).nbytes)
 
     clock = Clock()
-    with ThreadPoolExecutor(worker_count()) as pool:
+    with ThreadPoolExecutor(worker_count() + 1) as pool:
         decoded = sum(pool.map(read, rows))
     clock.report(mb=decoded / 1e6)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,13 @@ class Phase:
     busy: float
     peak_gb: float
     result: dict[str, Any]
+
+
+def mean(phases: Sequence[Phase]) -> Phase:
+    """Phases of several rounds as one: mean times, highest memory."""
+    wall = sum(phase.wall_s for phase in phases)
+    busy = sum(phase.wall_s * phase.busy for phase in phases) / wall
+    return Phase(wall / len(phases), busy, max(phase.peak_gb for phase in phases), phases[0].result)
 
 
 def measure(module: str, *arguments: str) -> Phase:

@@ -1,12 +1,16 @@
 """What a process keeps open while it works on one date, shared by its tasks: handles of rasters, writers of shards."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from agri_assets.cube.raster import Rasters
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
@@ -33,6 +37,18 @@ class Desk:
     pixels: ShardWriter
     classes: ShardWriter
     users: int = 0
+    _scratch: threading.local = field(default_factory=threading.local)
+
+    def scratch(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+        """Memory for one shard's pixels, with whatever was in it; the same at this thread's next call.
+
+        Fresh memory for every shard would have to be cleared by the system first, all of the cube once over.
+        """
+        wanted = math.prod(shape)
+        kept: npt.NDArray[np.uint16] | None = getattr(self._scratch, "pixels", None)
+        if kept is None or kept.size < wanted:
+            kept = self._scratch.pixels = np.empty(wanted, dtype=np.uint16)
+        return kept[:wanted].reshape(shape)
 
 
 _desks: dict[str, Desk] = {}

@@ -44,7 +44,8 @@ def run_graph(tasks: Sequence[Any], what: str, finished: Finished | None = None)
         if finished and key in wanted:
             finished(result)
 
-    with ThreadPoolExecutor(worker_count()) as pool, Callback(posttask=told):  # type: ignore[no-untyped-call]
+    # one more than cores, since now and then a thread waits for the disk
+    with ThreadPoolExecutor(worker_count() + 1) as pool, Callback(posttask=told):  # type: ignore[no-untyped-call]
         try:
             # named by its function: by the name "threads" Dask would first import all of distributed
             results: tuple[Any, ...] = compute(*tasks, scheduler=threaded.get, pool=pool)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What to decode when: each band by shards where its blocks allow it, else once as a whole."""
+"""What to decode when: each band by shards where its blocks allow it, else once as a whole, else by rows of shards."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from agri_assets.errors import SceneError
 from agri_assets.scenes.record import BandRecord, SceneRecord
 
 MAX_OVERHEAD = 1.05
-"""Most pixels decoded over pixels needed; above it a band is decoded once as a whole and handed out."""
+"""Most pixels decoded over pixels needed; above it a band is not decoded shard by shard."""
 
 MAX_WHOLE_BYTES = 1_200_000_000
 """Most memory for bands held whole. All 20 and 60 m bands of a full tile need 0.4 GB."""
@@ -29,13 +29,15 @@ class BandPlan:
         band: Where it is and what its numbers mean.
         place: Where it lies on the cube's grid.
         method: How it is brought to that grid.
-        whole: Decode it once for all shards, instead of shard by shard.
+        aligned: Its blocks fit the shards: decoded shard by shard, hardly a pixel is decoded twice.
+        whole: It is decoded once for all shards.
     """
 
     name: str
     band: BandRecord
     place: Placed
     method: Resampling
+    aligned: bool
     whole: bool
 
     def axes(self, y: int, x: int, height: int, width: int) -> tuple[Axis, Axis]:
@@ -60,9 +62,10 @@ def plan_scene(record: SceneRecord, info: CubeInfo, rasters: Rasters) -> tuple[B
     spent, plans = 0, []
     for name, band, place, method, excess in sorted(found, key=lambda item: item[-1]):
         size = place.shape[0] * place.shape[1] * (1 if name == CLASSES else 2)
-        whole = excess > MAX_OVERHEAD and spent + size <= MAX_WHOLE_BYTES
+        aligned = excess <= MAX_OVERHEAD
+        whole = not aligned and spent + size <= MAX_WHOLE_BYTES
         spent += size if whole else 0
-        plans.append(BandPlan(name, band, place, method, whole))
+        plans.append(BandPlan(name, band, place, method, aligned, whole))
     return tuple(plans)
 
 

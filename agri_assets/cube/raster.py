@@ -69,18 +69,27 @@ class Placed:
     blocks: tuple[int, int]
 
 
-def read_pixels(rasters: Rasters, band: BandRecord, window: tuple[int, int, int, int]) -> npt.NDArray[Any]:
+def read_pixels(
+    rasters: Rasters, band: BandRecord, window: tuple[int, int, int, int], into: npt.NDArray[Any] | None = None
+) -> npt.NDArray[Any]:
     """Stored values of (first row, end row, first column, end column) of a band.
+
+    Args:
+        rasters: Where its handle is.
+        band: What to read.
+        window: Which pixels.
+        into: Memory for them; used if it is of the raster's own type.
 
     Raises:
         SceneError: They cannot be read, or are not unsigned integers of at most 16 bits.
     """
     top, bottom, left, right = window
     with rasters.reading(band) as raster:
-        pixels = raster.read(band.index, window=Window(left, top, right - left, bottom - top))
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise SceneError(f"{band.href}: holds {pixels.dtype}, expected uint16 digital numbers; convert it first")
-    return pixels
+        stored = np.dtype(raster.dataset.dtypes[band.index - 1])
+        if stored not in (np.uint8, np.uint16):
+            raise SceneError(f"{band.href}: holds {stored}, expected uint16 digital numbers; convert it first")
+        place = into if into is not None and into.dtype == stored else None
+        return raster.read(band.index, window=Window(left, top, right - left, bottom - top), out=place)
 
 
 def place_raster(rasters: Rasters, band: BandRecord, grid: TileGrid) -> Placed:
@@ -112,7 +121,8 @@ def to_classes(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 def to_reflectance(numbers: npt.NDArray[Any], band: BandRecord) -> tuple[npt.NDArray[np.uint16], int]:
     """Digital numbers to the cube's convention: reflectance * 10000 without offset, 0 = nodata.
 
-    A valid pixel is max(1, DN + offset), so that dark water does not turn into nodata.
+    A valid pixel is max(1, DN + offset), so that dark water does not turn into nodata. Numbers of 16 bits are converted
+    where they are, since new memory for every window costs more than the arithmetic.
 
     Returns:
         The pixels, and how many valid ones were clipped to 1.
@@ -126,14 +136,15 @@ def to_reflectance(numbers: npt.NDArray[Any], band: BandRecord) -> tuple[npt.NDA
         )
     least = 1 - band.offset
     numbers = numbers.astype(np.uint16, copy=False)
-    low = numbers < least
-    if band.nodata < least and not low.any():
+    offset = np.uint16(-band.offset)
+    if band.nodata < least <= numbers.min(initial=least):
         # most windows: nothing to clip and nothing without data
-        return numbers - np.uint16(-band.offset), 0
+        numbers -= offset
+        return numbers, 0
     invalid = numbers == band.nodata
-    clipped = int(np.count_nonzero(low & ~invalid))
+    clipped = int(np.count_nonzero((numbers < least) & ~invalid))
     # in uint16 throughout: raising to the least valid number first means that nothing can wrap around
-    pixels = np.maximum(numbers, np.uint16(least))
-    pixels -= np.uint16(-band.offset)
-    pixels[invalid] = 0
-    return pixels, clipped
+    np.maximum(numbers, np.uint16(least), out=numbers)
+    numbers -= offset
+    numbers[invalid] = 0
+    return numbers, clipped

@@ -80,7 +80,8 @@ def resample(source: npt.NDArray[Any], rows: Axis, cols: Axis, method: Resamplin
         method: How; only reflectance, never classes, may be mixed.
     """
     corner = rows.span(method)[0], cols.span(method)[0]
-    near = source.take(rows.nearest - corner[0], axis=0).take(cols.nearest - corner[1], axis=1)
+    # columns first: of as many rows as the source has, which then are copied whole
+    near = source.take(cols.nearest - corner[1], axis=1).take(rows.nearest - corner[0], axis=0)
     if method == "nearest":
         return near
     mixed = _mix(source.astype(np.float32), rows, cols)

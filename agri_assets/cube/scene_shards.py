@@ -162,16 +162,15 @@ def _run(job: SlotJob, workers: Workers, progress: PixelMeter) -> SlotPixels:
 
 
 def _row_parts(job: SlotJob, told: Any, y: int) -> dict[str, Any]:
-    """Tasks that decode the first granule's rows for all shards that begin at row `y`.
+    """Tasks that decode the first granule's rows for all shards that begin at row `y`, where its blocks fit no shard.
 
-    Whole rows of blocks cost a twentieth less than the same blocks one by one. Between processes the pixels would have
-    to travel, so there each shard decodes its own.
+    Between processes the pixels would have to travel, so there each shard decodes its own.
     """
     height = job.info.shard_shape(y, 0)[0]
     tasks = {}
     for plan in job.granules[0]:
         axis, across = plan.axes(y, 0, height, job.info.width)
-        if axis and across and not plan.whole:
+        if axis and across and not plan.whole and not plan.aligned:
             tasks[f"0 {plan.name}"] = delayed(_decode_rows, pure=False)(told, plan, axis.span(plan.method))
     return tasks
 
@@ -192,12 +191,15 @@ def _decode_rows(job: SlotJob, plan: BandPlan, rows: tuple[int, int]) -> _Part:
 
 
 def _build_shard(job: SlotJob, y: int, x: int, parts: Parts) -> _Shard:
+    shape = (len(job.info.bands), *job.info.shard_shape(y, x))
     with job.desk() as desk:
-        pixels, classes, clipped = _granule(job, desk, 0, y, x, parts)
+        pixels = desk.scratch(shape)
+        classes, clipped = _granule(job, desk, 0, y, x, parts, pixels)
         for number in range(1, len(job.granules)):
-            if (pixels > 0).all():
+            if pixels.all():
                 break
-            more, more_classes, more_clipped = _granule(job, desk, number, y, x, parts)
+            more = np.empty(shape, dtype=np.uint16)
+            more_classes, more_clipped = _granule(job, desk, number, y, x, parts, more)
             take = (pixels == 0).any(axis=0) & (more > 0).all(axis=0)
             np.copyto(pixels, more, where=take)
             np.copyto(classes, more_classes, where=take)
@@ -205,45 +207,49 @@ def _build_shard(job: SlotJob, y: int, x: int, parts: Parts) -> _Shard:
         require_claim(job.root, job.name)
         records = (desk.pixels.write(y, x, pixels), desk.classes.write(y, x, classes))
     look = Thinning.of(job.info).part(pixels, y, x)
-    return _Shard((y, x), records, clipped, np.asarray((pixels > 0).all(axis=0)), classes, look)
+    return _Shard((y, x), records, clipped, pixels.min(axis=0) > 0, classes, look)
 
 
 def _granule(
-    job: SlotJob, desk: Desk, number: int, y: int, x: int, parts: Parts
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8], int]:
-    """One granule's pixels (band, y, x), classes (y, x) and clipped count of one shard."""
-    height, width = job.info.shard_shape(y, x)
-    pixels = np.zeros((len(job.info.bands), height, width), dtype=np.uint16)
-    classes = np.zeros((height, width), dtype=np.uint8)
+    job: SlotJob, desk: Desk, number: int, y: int, x: int, parts: Parts, pixels: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """One granule's classes (y, x) and clipped count of one shard; its pixels (band, y, x) go where they are wanted."""
+    classes = np.zeros(pixels.shape[1:], dtype=np.uint8)
     clipped = 0
     for plan in job.granules[number]:
         target = classes if plan.name == CLASSES else pixels[job.info.bands.index(plan.name)]
         clipped += _fill(desk, target, plan, y, x, parts.get(f"{number} {plan.name}"))
-    return pixels, classes, clipped
+    return classes, clipped
 
 
 def _fill(desk: Desk, target: npt.NDArray[Any], plan: BandPlan, y: int, x: int, shared: _Part | None) -> int:
-    """Lay one raster over the pixels of the grid from (y, x) on, as far as it reaches.
+    """Lay one raster over the pixels of the grid from (y, x) on, and 0 where it does not reach.
 
     Returns:
         How many pixels were clipped, but for those of a shared part, which are counted by themselves.
     """
     rows, cols = plan.axes(y, x, *target.shape)
+    if (len(rows), len(cols)) != target.shape:
+        target.fill(0)
     if not rows or not cols:
         return 0
     (top, bottom), (left, right) = rows.span(plan.method), cols.span(plan.method)
-    part = shared or _decode(desk, plan, (top, bottom, left, right))
+    place = target[rows.run, cols.run]
+    native = plan.place.factor == 1
+    part = shared or _decode(desk, plan, (top, bottom, left, right), place if native else None)
     values = part.pixels[top - part.top : bottom - part.top, left - part.left : right - part.left]
-    if plan.place.factor == 1:
-        target[rows.run, cols.run] = values
-    else:
-        target[rows.run, cols.run] = resample(values, rows, cols, plan.method)
+    if not native:
+        place[:] = resample(values, rows, cols, plan.method)
+    elif not np.may_share_memory(values, place):
+        place[:] = values
     return 0 if shared else part.clipped
 
 
-def _decode(desk: Desk, plan: BandPlan, window: tuple[int, int, int, int]) -> _Part:
-    """Read and convert (first row, end row, first column, end column) of a raster."""
-    numbers = read_pixels(desk.rasters, plan.band, window)
+def _decode(
+    desk: Desk, plan: BandPlan, window: tuple[int, int, int, int], into: npt.NDArray[Any] | None = None
+) -> _Part:
+    """Read and convert (first row, end row, first column, end column) of a raster, in memory that is there already."""
+    numbers = read_pixels(desk.rasters, plan.band, window, into)
     pixels, clipped = (to_classes(numbers), 0) if plan.name == CLASSES else to_reflectance(numbers, plan.band)
     return _Part(pixels, clipped, top=window[0], left=window[2])
 

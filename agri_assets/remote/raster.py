@@ -1,6 +1,7 @@
 """One way to open a raster, wherever it is: on disk, inside a zip, or at another host."""
 
 import io
+import os
 import warnings
 import weakref
 from collections.abc import Callable
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 # whoever needs a grid refuses such a raster in words of its own
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+# OpenJPEG else hands every code block to another thread and back; it reads this when it opens an image
+os.environ.setdefault("OPJ_NUM_THREADS", "0")
 
 REMOTE_DRIVERS = ("GTiff", "JP2")
 """Beginnings of the drivers that may read what another host sends: a VRT, say, could name files of this machine."""

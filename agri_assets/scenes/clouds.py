@@ -1,5 +1,7 @@
 """Which pixels are valid and clear, by a scene classification in the numbers of the product's own (SCL)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +27,11 @@ def clear_mask(scl: NDArray[np.uint8], settings: CloudSettings, resolution_m: fl
     Returns:
         Of the shape of `scl`. Values that are no class at all are not clear.
     """
-    blocked = np.isin(scl, settings.not_clear) | (scl > HIGHEST_CLASS)
+    blocked = _any_of(scl, settings.not_clear) | (scl > HIGHEST_CLASS)
     radius = settings.dilate_m / resolution_m
     if radius >= 1:
         grown = [value for value in settings.not_clear if value not in (NODATA, SATURATED)]
-        blocked |= dilate(np.isin(scl, grown), radius)
+        blocked |= dilate(_any_of(scl, grown), radius)
     return ~blocked
 
 
@@ -65,6 +67,14 @@ def dilate(mask: Mask, radius: float) -> Mask:
         target = slice(max(0, rows), min(height, height + rows))
         grown[target] |= wide[source]
     return grown
+
+
+def _any_of(scl: NDArray[np.uint8], values: Iterable[int]) -> Mask:
+    """As `np.isin`, in half its time for a few classes of 8 bits."""
+    found = np.zeros(scl.shape, dtype=bool)
+    for value in values:
+        found |= scl == value
+    return found
 
 
 def _widen(mask: Mask, columns: int) -> Mask:
