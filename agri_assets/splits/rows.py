@@ -75,11 +75,14 @@ def index_blocks(paths: CollectionPaths, tile: str, columns: Sequence[str]) -> I
         SplitError: There is no index.
         CubeError: It cannot be read, or lacks a column.
     """
-    path = paths.tiles(tile)
+    path, again = paths.tiles(tile), materialise(paths.collection, "tile_cube", tile)
     if not path.exists():
-        raise SplitError(f"{path}: no such file; {materialise(paths.collection, 'tile_cube')}")
-    again = "materialise tile_cube again"
-    yield from _blocks(path, columns, lambda problem: CubeError(f"{path}: the tile index {problem}; {again}"))
+        raise SplitError(f"{path}: no such file; {again}")
+
+    def refusal(problem: str) -> AgriAssetsError:
+        return CubeError(f"{path}: the tile index {problem}; delete it and {again}")
+
+    yield from _blocks(path, columns, refusal)
 
 
 def assigned_blocks(file: Path, paths: CollectionPaths) -> Iterator[pa.RecordBatch]:
