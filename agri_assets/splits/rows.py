@@ -120,6 +120,11 @@ def paired(file: Path, paths: CollectionPaths, tiles: Sequence[str], columns: Se
                 raise SplitError(
                     f"sample {name}: not in the tile index of {tile}, listed twice or out of its order; {again}"
                 )
+            strayed = np.flatnonzero(~texts(assigned, "tile").of({tile: True}, False))
+            if len(strayed):
+                other = assigned.column("tile")[int(strayed[0])].as_py()
+                name = name_of(assigned, int(strayed[0]))
+                raise SplitError(f"sample {name}: said to be of tile {other}, not of {tile}; {again}")
             yield Pair(tile, index, assigned)
     if (more := rest.take(1)).num_rows:
         raise SplitError(f"sample {name_of(more, 0)}: not in the tile indexes, or listed more than once; {again}")
