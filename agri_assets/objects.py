@@ -31,6 +31,9 @@ UPLOADS = 8
 REQUESTS = 16
 """Objects that are read at a time."""
 
+COPY_BYTES = 2**22
+"""About what a copy holds in memory at a time."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -97,6 +100,30 @@ class ObjectPath(PosixPath):
         import obstore
 
         return ask(self, lambda: obstore.get(self.bucket, self.key).bytes().to_bytes())
+
+    def copy_to(self, file: Path) -> None:
+        """Copy the whole object to a file of this machine, piece by piece.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            StoreError: It cannot be read, or the file cannot be written.
+        """
+        import obstore
+
+        def copy() -> None:
+            found = obstore.get(self.bucket, self.key)
+            try:
+                with file.open("wb") as into:
+                    for piece in found.stream(min_chunk_size=COPY_BYTES):
+                        into.write(piece)
+            except OSError as error:
+                # the disk's doing and not the storage's, whose errors are others
+                raise StoreError(
+                    f"{file}: the copy of {self} cannot be written ({error.strerror or error}); free space, or set "
+                    "TMPDIR to a folder with more of it"
+                ) from None
+
+        ask(self, copy)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """The whole object as text, UTF-8 by default."""
@@ -288,7 +315,7 @@ def local_copy(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="agri-copy-") as folder:
         copy = Path(folder) / path.name
-        copy.write_bytes(path.read_bytes())
+        path.copy_to(copy)
         yield copy
 
 

@@ -14,6 +14,7 @@ from agri_assets.cube.archive_lists import list_files
 from agri_assets.cube.archive_names import read_names
 from agri_assets.cube.damage import COORDINATES, damaged_slots, record_damage, recorded
 from agri_assets.cube.index import index_digest, write_index
+from agri_assets.cube.index_slots import index_is_current
 from agri_assets.cube.manifest import manifest_path, read_manifest, samples_path
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.cube.pictures import stretch, true_colour, write_picture
@@ -70,7 +71,7 @@ def build_archive_cube(collection: Collection, paths: CollectionPaths) -> Outcom
         inputs,
         lambda: _build(collection, paths, pixels, inputs),
         f"{collection.name}/tile_cube",
-        again=_is_damaged(paths.cube(ARCHIVE_TILE)),
+        again=_is_damaged(paths.cube(ARCHIVE_TILE)) or _is_unindexed(paths),
         lock=lambda: locked(paths.cube(ARCHIVE_TILE), f"the cube of {collection.name}"),
     )
 
@@ -115,6 +116,12 @@ def _is_damaged(cube: Path) -> bool:
     """Whether it is there and must be made again."""
     there = (cube / "zarr.json").exists()
     return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
+
+
+def _is_unindexed(paths: CollectionPaths) -> bool:
+    """Whether it is there without a tile index that describes it."""
+    cube = paths.cube(ARCHIVE_TILE)
+    return (cube / "zarr.json").exists() and not index_is_current(paths.tiles(ARCHIVE_TILE), cube_info(cube))
 
 
 def _outcome(paths: CollectionPaths, made: ArchiveIndex, inputs: str, fresh: bool) -> Outcome:

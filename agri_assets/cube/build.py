@@ -1,9 +1,8 @@
 """The stage that appends a tile's new dates to its cube and rewrites its tile index."""
 
-from pathlib import Path
-
 from agri_assets.config import Collection
 from agri_assets.cube.damage import COORDINATES, damaged_slots, recorded
+from agri_assets.cube.index_slots import index_is_current
 from agri_assets.cube.open import cube_info
 from agri_assets.errors import CubeError, StoreError
 from agri_assets.scenes.identity import guard_identity
@@ -21,7 +20,8 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
 
     A scene that cannot be read is refused with its reason and the others go on; one that its host did not give is tried
     again at the next materialisation. Dates that were found damaged are built again from their scenes. Where only land
-    cover or settings of labels, clouds or cells changed, only the index is written.
+    cover or settings of labels, clouds or cells changed, or the index is not about the cube as it is now, only the
+    index is written.
 
     Raises:
         CubeError: An upstream output is missing, or not one scene could be read.
@@ -52,14 +52,19 @@ def build_cube(collection: Collection, paths: CollectionPaths, tile: str) -> Out
         inputs,
         work,
         f"{collection.name}/tile_cube {tile}",
-        again=_is_damaged(paths.cube(tile)),
+        again=_must_be_mended(paths, tile),
         lock=lambda: locked(paths.cube(tile), f"the cube of {tile}"),
     )
 
 
-def _is_damaged(cube: Path) -> bool:
-    there = (cube / "zarr.json").exists()
-    return there and (COORDINATES in recorded(cube) or bool(damaged_slots(cube, cube_info(cube))))
+def _must_be_mended(paths: CollectionPaths, tile: str) -> bool:
+    """Whether there is a cube that is damaged, or that the tile index beside it does not describe."""
+    cube = paths.cube(tile)
+    if not (cube / "zarr.json").exists():
+        return False
+    info = cube_info(cube)
+    damaged = COORDINATES in recorded(cube) or bool(damaged_slots(cube, info))
+    return damaged or not index_is_current(paths.tiles(tile), info)
 
 
 def _upstream(paths: CollectionPaths, asset: str, tile: str) -> str:

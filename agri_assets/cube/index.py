@@ -50,14 +50,15 @@ def read_index(path: Path) -> pd.DataFrame:
     Raises:
         CubeError: It is missing or not a tile index.
     """
+    again = "delete it and materialise tile_cube again"
     try:
         frame = pd.read_parquet(file_of(path))
     except FileNotFoundError:
         raise CubeError(f"{path}: no tile index; materialise tile_cube first") from None
     except (OSError, ValueError, pyarrow.lib.ArrowException) as error:
-        raise CubeError(f"{path}: the tile index cannot be read ({error}); materialise tile_cube again") from None
+        raise CubeError(f"{path}: the tile index cannot be read ({error}); {again}") from None
     if missing := [column for column in DTYPES if column not in frame]:
-        raise CubeError(f"{path}: the tile index lacks {', '.join(missing)}; materialise tile_cube again")
+        raise CubeError(f"{path}: the tile index lacks {', '.join(missing)}; {again}")
     return frame.astype(DTYPES)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agri_assets.cube.damage import lost_slots
 from agri_assets.cube.open import cube_info
-from agri_assets.errors import CubeError, SplitError
+from agri_assets.errors import SplitError
 from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import tile_id
 from agri_assets.splits.chosen import AGRICULTURAL, TileSamples, chosen
@@ -111,7 +110,7 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
     Files are read in blocks, so that loading holds little more than the table itself.
 
     Raises:
-        CubeError: Pixels of these samples are damaged or gone.
+        CubeError: Pixels of these samples are gone, or a tile index names slots that its cube has given up.
         SplitError: There are no assignments, none for `role`, or they do not fit the tile indexes.
     """
     tiles = sorted(read_summary(paths).cubes)
@@ -123,7 +122,6 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
     parts: list[tuple[NDArray[Any], ...]] = []
     with local_copy(paths.assignments) as file:
         for found in chosen(file, paths, shapes, role):
-            _require_sound(paths, found.tile, set(found.slots))
             parts.extend(_columns(found, len(places)))
             places.append(TilePlaces(found.tile, found.dates, tuple(found.days), tuple(found.cells), found.cell))
     if not parts:
@@ -185,12 +183,3 @@ def _objects(values: Sequence[str | None]) -> NDArray[np.object_]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def _require_sound(paths: CollectionPaths, tile: str, slots: set[int]) -> None:
-    """Refuse slots whose files are gone: Zarr would read them as zeros."""
-    cube = paths.cube(tile)
-    info = cube_info(cube)
-    if broken := lost_slots(cube, info) & slots:
-        dates = ", ".join(str(slot.date or slot.scene_id) for slot in info.slots if slot.slot in broken)
-        raise CubeError(f"{cube}: {dates} has lost files; materialise tile_cube of {tile}, which builds it again")

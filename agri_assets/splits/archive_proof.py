@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agri_assets.errors import SplitError
 from agri_assets.splits.apart import SCALE_TOLERANCE
-from agri_assets.splits.archive_rows import refuse_rows, require_one_split
+from agri_assets.splits.archive_rows import INDEX_REMEDY, refuse_rows, require_one_split
 from agri_assets.splits.proof import Terms
 from agri_assets.splits.settings import PAIRS, ROLES, Role
 from agri_assets.splits.summary import Proof
@@ -68,7 +68,9 @@ def prove_archive(rows: pd.DataFrame, listed: tuple[Role, ...]) -> ArchiveProof:
     require_one_split(rows, "content", "content")
     _prove_lists(rows, listed)
     shapes = _outlines(rows)
-    refuse_rows(rows[~shapely.is_missing(shapes) & ~(shapely.area(shapes) > 0)], "its outline covers no ground")
+    refuse_rows(
+        rows[~shapely.is_missing(shapes) & ~(shapely.area(shapes) > 0)], "its outline covers no ground", INDEX_REMEDY
+    )
     _prove_together(rows, shapes, listed)
     measured = _measure(rows, shapes)
     detail: dict[str, Proof] = {}

@@ -4,6 +4,9 @@ import pandas as pd
 
 from agri_assets.errors import SplitError
 from agri_assets.splits.settings import ROLES
+from agri_assets.store.layout import ARCHIVE_TILE
+
+INDEX_REMEDY = f"delete the index tiles/{ARCHIVE_TILE}.parquet and materialise tile_cube again"
 
 
 def prove_rows(assignments: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
@@ -16,8 +19,8 @@ def prove_rows(assignments: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
         SplitError: A sample is listed twice, is unknown, has another label or cell, or is assigned without a label.
     """
     key = ["tile", "tile_id", "date"]
-    for name, table in (("assignments", assignments), ("tile indexes", index)):
-        refuse_rows(table[table.duplicated(["tile_id", "date"])], f"listed more than once in the {name}")
+    refuse_rows(index[index.duplicated(["tile_id", "date"])], "listed more than once in the tile index", INDEX_REMEDY)
+    refuse_rows(assignments[assignments.duplicated(["tile_id", "date"])], "listed more than once in the assignments")
     refuse_rows(assignments[~assignments["split"].isin([*ROLES, None]) & assignments["split"].notna()], "unknown split")
     assigned = assignments[assignments["split"].notna()]
     both = assigned.merge(index, on=key, how="left", suffixes=("", "_index"), indicator=True)

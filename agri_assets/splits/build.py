@@ -7,22 +7,22 @@ import pandas as pd
 
 from agri_assets.config import Collection
 from agri_assets.cube.open import cube_info
+from agri_assets.errors import SplitError, StoreError
 from agri_assets.splits.assign import assign_scenes
 from agri_assets.splits.assignments import arrange, write_table
 from agri_assets.splits.check import Proved, check_splits, prove
-from agri_assets.splits.chosen import chosen
 from agri_assets.splits.inputs import SplitInputs, listed_roles, read_archive_index, split_inputs
 from agri_assets.splits.lists import assign_archive
 from agri_assets.splits.picture import split_map
 from agri_assets.splits.scenes_picture import scenes_map
 from agri_assets.splits.settings import ROLES
-from agri_assets.splits.shards import positions
-from agri_assets.splits.statistics import train_statistics
+from agri_assets.splits.statistics import statistics_of_train
 from agri_assets.splits.summary import SplitSummary, read_summary
-from agri_assets.store.commit import staged, write_bytes, write_json
+from agri_assets.splits.tally import digest_of
+from agri_assets.store.commit import locked, staged, sweep, write_bytes, write_json
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
-from agri_assets.store.receipt import Outcome, Scalar, Table, run_stage
+from agri_assets.store.receipt import Outcome, Scalar, Table, read_outcome, run_stage
 
 __all__ = ["build_splits", "check_splits", "read_summary"]
 
@@ -30,8 +30,12 @@ __all__ = ["build_splits", "check_splits", "read_summary"]
 def build_splits(collection: Collection, paths: CollectionPaths) -> Outcome:
     """Assign every sample of a collection to train, val, test or none, and prove that they are disjoint.
 
+    A split whose files are no longer as they were recorded is made again.
+
     Raises:
         SplitError: There is no cube, a split lacks a class or cells, or the proof fails.
+        CubeError: A tile index or pixels of the train split cannot be read.
+        StoreError: Another process is making this split.
     """
     inputs = split_inputs(collection, paths)
     return run_stage(
@@ -39,7 +43,25 @@ def build_splits(collection: Collection, paths: CollectionPaths) -> Outcome:
         inputs.fingerprint,
         lambda: _build(collection, paths, inputs),
         f"{collection.name}/splits",
+        again=not _is_as_recorded(paths, inputs.fingerprint),
+        lock=lambda: locked(paths.assignments, f"the split of {collection.name}"),
     )
+
+
+def _is_as_recorded(paths: CollectionPaths, made_from: str) -> bool:
+    """Whether the files of the split are those that its receipt speaks of; nothing is proved again."""
+    try:
+        receipt, summary = read_outcome(paths.receipt("splits")), read_summary(paths)
+        if receipt.fingerprint != made_from or receipt.data_version != _data_version(summary):
+            return False
+        return digest_of(paths) == summary.assignments_digest
+    except (SplitError, StoreError):
+        return False
+
+
+def _data_version(summary: SplitSummary) -> str:
+    """Digest of all that a split says of itself, its assignments among it, but for what it was made from."""
+    return fingerprint(summary=summary.model_dump(mode="json", exclude={"fingerprint"}))
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,8 @@ def _assign_archive(collection: Collection, paths: CollectionPaths, file: Path) 
 
 
 def _build(collection: Collection, paths: CollectionPaths, inputs: SplitInputs) -> Outcome:
+    for target in (paths.assignments, paths.split_summary, paths.receipt("splits")):
+        sweep(target)
     # the summary comes last: until it is there, the digest of the older one refuses the new assignments
     with staged(paths.assignments) as file:
         made = assign_and_prove(collection, paths, inputs, file)
@@ -98,11 +122,8 @@ def _summary(
     collection: Collection, paths: CollectionPaths, inputs: SplitInputs, proved: Proved, file: Path
 ) -> SplitSummary:
     """The split's record, with the statistics of the train pixels."""
-    cubes = {tile: paths.cube(tile) for tile in inputs.cubes}
-    units, tally = cube_info(next(iter(cubes.values()))).units, proved.tally
-    shapes = {tile: positions(cube_info(cube)) for tile, cube in cubes.items()}
-    train = chosen(file, paths, shapes, "train")
-    statistics = train_statistics(train, tally.counts["train"], cubes, collection.bands, units)
+    tally = proved.tally
+    statistics = statistics_of_train(file, paths, inputs.cubes, tally.counts["train"], collection.bands)
     missing = tuple(f"tile {tile} is active but has no whole cube: left out of the split" for tile in inputs.missing)
     return SplitSummary(
         fingerprint=inputs.fingerprint,
@@ -112,7 +133,7 @@ def _summary(
         counts=tally.roles,
         dropped=dict(sorted(tally.dropped.items())),
         bands=collection.bands,
-        units=units,
+        units=cube_info(paths.cube(next(iter(inputs.cubes)))).units,
         mean=statistics.mean,
         std=statistics.std,
         train_digest=tally.train_digest,
@@ -147,9 +168,7 @@ def _outcome(paths: CollectionPaths, summary: SplitSummary, made: Made) -> Outco
     return Outcome(
         path=paths.assignments,
         fingerprint=summary.fingerprint,
-        data_version=fingerprint(
-            rows=summary.assignments_digest, cubes=summary.cubes, mean=summary.mean, std=summary.std
-        ),
+        data_version=_data_version(summary),
         summary=f"{parts}; {sum(summary.dropped.values())} in no split; proof: {summary.proof}",
         metadata=figures,
         tables=_tables(summary, cells),

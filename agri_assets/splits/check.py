@@ -13,6 +13,7 @@ from agri_assets.splits.assignments import read_assignments
 from agri_assets.splits.inputs import SplitInputs, listed_roles, read_archive_index, split_inputs
 from agri_assets.splits.proof import prove_scenes, prove_strength
 from agri_assets.splits.rows import paired
+from agri_assets.splits.statistics import statistics_of_train
 from agri_assets.splits.summary import Proof, SplitSummary, materialise, read_summary
 from agri_assets.splits.tally import Tally
 from agri_assets.store.layout import CollectionPaths
@@ -62,11 +63,44 @@ def check_splits(collection: Collection, paths: CollectionPaths) -> SplitSummary
         proved = prove(collection, paths, inputs, file)
     if proved.tally.digest != summary.assignments_digest:
         raise SplitError(f"{paths.assignments}: changed since it was proved; {again}")
-    found = (proved.proof, proved.detail, proved.basis, proved.tally.roles, proved.min_distance_m)
-    said = (summary.proof, summary.proof_detail, summary.proof_basis, summary.counts, summary.min_distance_m)
+    shown = (proved.proof, proved.detail, proved.basis, proved.tally.roles, proved.min_distance_m)
+    told = (summary.proof, summary.proof_detail, summary.proof_basis, summary.counts, summary.min_distance_m)
+    found = (*shown, collection.bands, collection.tile_size, inputs.cubes)
+    said = (*told, summary.bands, summary.tile_size, summary.cubes)
     if found != said or proved.tally.train_digest != summary.train_digest:
         raise SplitError(f"{paths.split_summary}: does not describe {paths.assignments.name}; {again}")
     return summary
+
+
+def check_statistics(paths: CollectionPaths, summary: SplitSummary) -> None:
+    """Take the recorded mean and standard deviation again from the pixels of the train samples, all of which are read.
+
+    Args:
+        paths: Where the collection lies.
+        summary: What `check_splits` returned.
+
+    Raises:
+        SplitError: They are of other pixels.
+        CubeError: Pixels are gone or cannot be read.
+    """
+    with local_copy(paths.assignments) as file:
+        found = statistics_of_train(file, paths, summary.cubes, summary.counts["train"].n, summary.bands)
+    # sums are exact, so that every reading of the same pixels gives the same figures
+    wrong = [
+        f"{band} has mean {ours[0]:.6g} and std {ours[1]:.6g}, not {theirs[0]:.6g} and {theirs[1]:.6g}"
+        for band, ours, theirs in zip(
+            summary.bands,
+            zip(found.mean, found.std, strict=True),
+            zip(summary.mean, summary.std, strict=True),
+            strict=True,
+        )
+        if ours != theirs
+    ]
+    if wrong:
+        raise SplitError(
+            f"{paths.split_summary}: its statistics are not those of the train split ({wrong[0]}); delete it and "
+            f"{materialise(paths.collection)}"
+        )
 
 
 def prove(collection: Collection, paths: CollectionPaths, inputs: SplitInputs, file: Path) -> Proved:

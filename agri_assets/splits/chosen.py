@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agri_assets.cube.damage import lost_slots
+from agri_assets.cube.open import cube_info
+from agri_assets.errors import CubeError
 from agri_assets.splits.rows import Pair, numbers, paired, texts
 from agri_assets.splits.settings import Role
 from agri_assets.store.layout import CollectionPaths
@@ -83,13 +86,33 @@ def chosen(
 
     Raises:
         SplitError: The assignments do not fit the indexes.
+        CubeError: An index names slots that its cube has given up, or files of the samples' slots are gone.
     """
     rows: Iterable[tuple[str, Iterator[Pair]]] = groupby(
         paired(file, paths, tuple(shapes), ("slot", "row", "col")), key=attrgetter("tile")
     )
     for tile, pairs in rows:
-        found = TileSamples(tile, shapes[tile])
+        found, named = TileSamples(tile, shapes[tile]), set[int]()
         for pair in pairs:
+            named.update(np.unique(numbers(pair.index, "slot", np.int32)).tolist())
             found.add(pair, role)
+        _require_sound(paths, tile, named, set(found.slots))
         if len(found):
             yield found
+
+
+def _require_sound(paths: CollectionPaths, tile: str, named: set[int], read: set[int]) -> None:
+    """Refuse slots that do not count, and slots to read whose files are gone: Zarr would read them as zeros.
+
+    Args:
+        paths: The collection's.
+        tile: The tile.
+        named: All slots that its index names.
+        read: Those whose pixels will be read.
+    """
+    info, again = cube_info(paths.cube(tile)), f"materialise tile_cube of {tile}"
+    if old := sorted(named - {slot.slot for slot in info.active}):
+        raise CubeError(f"{paths.tiles(tile)}: names slot {old[0]}, which its cube has given up; {again} again")
+    if broken := lost_slots(paths.cube(tile), info) & read:
+        dates = ", ".join(str(slot.date or slot.scene_id) for slot in info.slots if slot.slot in broken)
+        raise CubeError(f"{paths.cube(tile)}: {dates} has lost files; {again}, which builds it again")

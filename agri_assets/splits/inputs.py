@@ -49,9 +49,9 @@ def split_inputs(collection: Collection, paths: CollectionPaths) -> SplitInputs:
     versions = {name: _cube_version(paths, name) for name in names}
     cubes = {name: version for name, version in versions.items() if version is not None}
     if not cubes:
-        place = paths.receipt("tile_cube", names[0] if names else "TILE")
-        ask = "" if collection.is_archive else " --partition TILE"
-        raise SplitError(f"{place}: no tile has a whole cube; {materialise(paths.collection, 'tile_cube')[:-1]}{ask}`")
+        tile = names[0] if names else "TILE"
+        again = materialise(paths.collection, "tile_cube", tile)
+        raise SplitError(f"{paths.receipt('tile_cube', tile)}: no tile has a whole cube; {again}")
     made_from = fingerprint(
         code=CODE_VERSION,
         cubes=cubes,

@@ -60,19 +60,20 @@ class TileReader:
         """Each position has its own name, and is listed once per date."""
         place = row * self.role.shape[1] + col
         name, date = texts(pair.index, "tile_id"), texts(pair.index, "date")
-        _refuse(pair, name.codes < 0, "without a name in the tile index")
+        again = f"delete the index tiles/{self.tile}.parquet and materialise tile_cube of {self.tile} again"
+        _refuse(pair, name.codes < 0, "without a name in the tile index", again)
         codes, first = np.unique(name.codes, return_index=True)
         named = np.full(len(name.names), -1)
         named[codes] = [
             place[k] if name.names[code] == tile_id(self.tile, int(row[k]), int(col[k])) else -1
             for code, k in zip(codes.tolist(), first.tolist(), strict=True)
         ]
-        _refuse(pair, named[name.codes] != place, "in the tile index, but not by the name of its position")
+        _refuse(pair, named[name.codes] != place, "in the tile index, but not by the name of its position", again)
         for code in np.unique(date.codes).tolist():
             day, rows = date.names[code] if code >= 0 else None, np.flatnonzero(date.codes == code)
             seen = self.seen.setdefault(day, np.zeros(self.role.size, dtype=bool))
-            again = seen[place[rows]] | (np.bincount(place[rows])[place[rows]] > 1)
-            _refuse(pair, rows[again], "listed more than once in the tile indexes")
+            twice = seen[place[rows]] | (np.bincount(place[rows])[place[rows]] > 1)
+            _refuse(pair, rows[twice], "listed more than once in the tile indexes", again)
             seen[place[rows]] = True
 
     def _roles(self, pair: Pair) -> NDArray[np.uint8]:
@@ -119,9 +120,9 @@ def _prove_labels(pair: Pair, assigned: Mask) -> None:
     _refuse(pair, texts(pair.index, "cell").of(codes, -2) != cell.codes, "cell differs from the tile index")
 
 
-def _refuse(pair: Pair, wrong: Mask | NDArray[np.intp], problem: str) -> None:
+def _refuse(pair: Pair, wrong: Mask | NDArray[np.intp], problem: str, remedy: str = "materialise splits again") -> None:
     """Refuse if any row is wrong, naming the first."""
     rows = np.flatnonzero(wrong) if wrong.dtype == bool else wrong
     if len(rows):
         more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
-        raise SplitError(f"sample {name_of(pair.assigned, int(rows[0]))}: {problem}{more}; materialise splits again")
+        raise SplitError(f"sample {name_of(pair.assigned, int(rows[0]))}: {problem}{more}; {remedy}")

@@ -75,11 +75,14 @@ def index_blocks(paths: CollectionPaths, tile: str, columns: Sequence[str]) -> I
         SplitError: There is no index.
         CubeError: It cannot be read, or lacks a column.
     """
-    path = paths.tiles(tile)
+    path, again = paths.tiles(tile), materialise(paths.collection, "tile_cube", tile)
     if not path.exists():
-        raise SplitError(f"{path}: no such file; {materialise(paths.collection, 'tile_cube')}")
-    again = "materialise tile_cube again"
-    yield from _blocks(path, columns, lambda problem: CubeError(f"{path}: the tile index {problem}; {again}"))
+        raise SplitError(f"{path}: no such file; {again}")
+
+    def refusal(problem: str) -> AgriAssetsError:
+        return CubeError(f"{path}: the tile index {problem}; delete it and {again}")
+
+    yield from _blocks(path, columns, refusal)
 
 
 def assigned_blocks(file: Path, paths: CollectionPaths) -> Iterator[pa.RecordBatch]:
@@ -117,6 +120,11 @@ def paired(file: Path, paths: CollectionPaths, tiles: Sequence[str], columns: Se
                 raise SplitError(
                     f"sample {name}: not in the tile index of {tile}, listed twice or out of its order; {again}"
                 )
+            strayed = np.flatnonzero(~texts(assigned, "tile").of({tile: True}, False))
+            if len(strayed):
+                other = assigned.column("tile")[int(strayed[0])].as_py()
+                name = name_of(assigned, int(strayed[0]))
+                raise SplitError(f"sample {name}: said to be of tile {other}, not of {tile}; {again}")
             yield Pair(tile, index, assigned)
     if (more := rest.take(1)).num_rows:
         raise SplitError(f"sample {name_of(more, 0)}: not in the tile indexes, or listed more than once; {again}")

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agri_assets.cube.open import cube_info
 from agri_assets.errors import SplitError
 from agri_assets.progress import meter
-from agri_assets.splits.chosen import TileSamples
-from agri_assets.splits.shards import Pixels, ShardReader, grouped
+from agri_assets.splits.chosen import TileSamples, chosen
+from agri_assets.splits.shards import Pixels, ShardReader, grouped, positions
+from agri_assets.store.layout import CollectionPaths
 
 BLOCK_PIXELS = 2**20
 """Pixels per band summed at once: squares of 16 bits then stay below 2**52, so that float64 sums are exact integers."""
@@ -77,6 +79,28 @@ class _Sums:
     def zero(cls, bands: int) -> "_Sums":
         """Nothing counted yet."""
         return cls(*([0] * bands for _ in range(3)))
+
+
+def statistics_of_train(
+    file: Path, paths: CollectionPaths, tiles: Iterable[str], total: int, bands: tuple[str, ...]
+) -> TrainStatistics:
+    """The statistics of those samples that assignments put into train.
+
+    Args:
+        file: The assignments, recorded or not yet.
+        paths: The collection's.
+        tiles: All tiles of the split, in order of name.
+        total: How many samples are in train, for the progress.
+        bands: Band names in cube order.
+
+    Raises:
+        SplitError: As `train_statistics`, or the assignments do not fit the tile indexes.
+        CubeError: Pixels are gone or cannot be read.
+    """
+    cubes = {tile: paths.cube(tile) for tile in tiles}
+    infos = {tile: cube_info(cube) for tile, cube in cubes.items()}
+    samples = chosen(file, paths, {tile: positions(info) for tile, info in infos.items()}, "train")
+    return train_statistics(samples, total, cubes, bands, next(iter(infos.values())).units)
 
 
 def train_statistics(

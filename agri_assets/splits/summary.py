@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agri_assets.errors import SplitError
 from agri_assets.splits.settings import Role
 from agri_assets.store.commit import read_json
-from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 
 Proof = Literal["proved", "given", "none"]
 """By geometry; by published lists; not at all (carved at random, or by product)."""
@@ -87,6 +87,7 @@ def read_summary(paths: CollectionPaths) -> SplitSummary:
         ) from None
 
 
-def materialise(collection: str, asset: str = "splits") -> str:
-    """The command that makes an asset of a collection, as the end of an error message."""
-    return f"run `dagster asset materialize -m agri_assets.definitions --select key:{collection}/{asset}`"
+def materialise(collection: str, asset: str = "splits", tile: str = ARCHIVE_TILE) -> str:
+    """The command that makes an asset of a collection (of one of its tiles), as the end of an error message."""
+    of_tile = "" if tile == ARCHIVE_TILE else f" --partition {tile}"
+    return f"run `dagster asset materialize -m agri_assets.definitions --select key:{collection}/{asset}{of_tile}`"

@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agri_assets.splits.rows import ASSIGNED, Codes, as_strings, numbers, texts
+from agri_assets.errors import SplitError
+from agri_assets.objects import local_copy
+from agri_assets.splits.rows import ASSIGNED, Codes, as_strings, assigned_blocks, numbers, texts
 from agri_assets.splits.settings import ROLES, Role
-from agri_assets.splits.summary import RoleCount
+from agri_assets.splits.summary import RoleCount, materialise
+from agri_assets.store.layout import CollectionPaths
 
 
 @dataclass
@@ -81,6 +84,21 @@ class Tally:
     def train_digest(self) -> str:
         """SHA-256 (hex) of which samples are in train: their tile, position and date, row after row."""
         return str(self._train.hexdigest())
+
+
+def digest_of(paths: CollectionPaths) -> str:
+    """The digest of the recorded assignments.
+
+    Raises:
+        SplitError: They are missing or cannot be read.
+    """
+    if not paths.assignments.exists():
+        raise SplitError(f"{paths.assignments}: no such file; {materialise(paths.collection)}")
+    tally = Tally()
+    with local_copy(paths.assignments) as file:
+        for block in assigned_blocks(file, paths):
+            tally.add(block)
+    return tally.digest
 
 
 def _counted(names: tuple[Any, ...], codes: Codes) -> dict[Any, int]:

@@ -16,6 +16,7 @@ from agri_assets.models.weights import WEIGHTS_FILE, parameter_count
 from agri_assets.objects import remove_folder
 from agri_assets.progress import meter
 from agri_assets.splits.build import check_splits
+from agri_assets.splits.check import check_statistics
 from agri_assets.splits.settings import Role
 from agri_assets.splits.summary import SplitSummary, read_summary
 from agri_assets.store.commit import locked, write_json
@@ -57,7 +58,7 @@ def train_model(
 
     Raises:
         ConfigError: The collection does not train this model, or an override is no setting of a recipe.
-        SplitError: The proof of the split fails or is stale.
+        SplitError: The proof of the split fails or is stale, or its statistics are not those of the train pixels.
         ModelError: An option of the network is wrong.
         TrainingError: A split lacks a class, or the loss is not finite.
         StoreError: Another process trains this run.
@@ -83,6 +84,7 @@ def _train_alone(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, s
 
 
 def _train(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary) -> Outcome:
+    check_statistics(paths, split)
     framework = MODELS[model].framework
     choose_backend(framework)
     loop = importlib.import_module(FITS[framework])

@@ -1,14 +1,19 @@
 """The table of samples: small, the same as a join of both files, and loaded without holding them."""
 
+import shutil
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from agri_assets.cube.commit import commit_root, find_root
 from agri_assets.cube.index import read_index, write_index
-from agri_assets.errors import SplitError
+from agri_assets.cube.open import cube_info
+from agri_assets.cube.zarr_metadata import root_document
+from agri_assets.errors import CubeError, SplitError
 from agri_assets.loading import order
 from agri_assets.loading.order import shuffled_order, storage_order
 from agri_assets.loading.samples import SampleTable, TilePlaces, load_samples, position_samples
@@ -75,6 +80,45 @@ def test_assignments_of_another_index_are_refused(split_world):
         pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
         with pytest.raises(SplitError, match=r"sample 31TDJ_r000_c000 .* not in the tile index"):
             load_samples(split_world.paths, "train")
+    finally:
+        path.write_bytes(kept)
+
+
+@contextmanager
+def given_up(cube, slot):
+    """The cube as it is after a date was built again, until the index is written."""
+    info = cube_info(cube)
+    changed = tuple(one.model_copy(update={"active": one.active and one.slot != slot}) for one in info.slots)
+    commit_root(find_root(cube), root_document(info.model_copy(update={"slots": changed})))
+    yield
+    commit_root(find_root(cube), root_document(info))
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_an_index_that_names_slots_its_cube_has_given_up_is_refused(split_world, slot, tmp_path):
+    refusal = rf"31TDJ.parquet: names slot {slot}, which its cube has given up; materialise tile_cube of 31TDJ again"
+    paths = split_world.paths
+    with given_up(paths.cube("31TDJ"), slot):
+        for role in ("train", "val", "test"):
+            with pytest.raises(CubeError, match=refusal):
+                load_samples(paths, role)
+        shutil.move(paths.receipt("splits"), tmp_path / "kept")
+        kept = paths.assignments.read_bytes()
+        with pytest.raises(CubeError, match=refusal):
+            build_splits(split_world.collection, paths)
+        assert paths.assignments.read_bytes() == kept
+        shutil.move(tmp_path / "kept", paths.receipt("splits"))
+    assert len(load_samples(paths, "train"))
+
+
+def test_an_index_that_names_slots_its_cube_has_not_is_refused(split_world):
+    path = split_world.paths.tiles("31TCJ")
+    kept = path.read_bytes()
+    try:
+        frame = pd.read_parquet(path)
+        frame.assign(slot=frame["slot"] + 1).to_parquet(path, index=False)
+        with pytest.raises(CubeError, match="names slot 2, which its cube"):
+            load_samples(split_world.paths, "val")
     finally:
         path.write_bytes(kept)
 

@@ -53,7 +53,7 @@ def test_statistics_are_those_of_the_train_pixels(built):
 
 
 def test_second_time_does_nothing(built, monkeypatch):
-    monkeypatch.setattr(build, "train_statistics", None)
+    monkeypatch.setattr(build, "statistics_of_train", None)
     assert build_splits(built.collection, built.paths).reused
 
 
@@ -229,7 +229,7 @@ def test_a_full_size_tile_of_four_dates_is_proved(worlds, tmp_path, monkeypatch)
     world.paths.cube("31TCJ").mkdir(parents=True)
     world.write_catalog()
     # the pixels do not matter here
-    monkeypatch.setattr(build, "train_statistics", lambda *_: TrainStatistics((1.0, 1.0), (1.0, 1.0), (1, 1)))
+    monkeypatch.setattr(build, "statistics_of_train", lambda *_: TrainStatistics((1.0, 1.0), (1.0, 1.0), (1, 1)))
     monkeypatch.setattr(
         build, "cube_info", lambda _: SimpleNamespace(units="reflectance", height=3968, width=3968, tile_size=32)
     )

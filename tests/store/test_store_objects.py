@@ -7,6 +7,7 @@ import pickle
 import shutil
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,29 @@ def test_large_objects_go_in_parts(object_storage):
     write_bytes(ROOT / "large.bin", content)
     assert (ROOT / "large.bin").read_bytes() == content
     assert any("POST" in request for request in object_storage.requests)
+
+
+def test_a_copy_is_made_in_little_memory(object_storage, monkeypatch):
+    content = os.urandom(48 << 20)
+    write_bytes(ROOT / "large.bin", content)
+    tracemalloc.start()
+    with local_copy(ROOT / "large.bin") as copy:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert copy.read_bytes() == content
+    assert peak < 12 << 20
+    assert not copy.exists()
+    with pytest.raises(FileNotFoundError, match="no such object"), local_copy(ROOT / "missing"):
+        pass
+
+
+def test_a_copy_that_the_disk_refuses_is_told_in_one_line(object_storage, tmp_path):
+    write_bytes(ROOT / "large.bin", b"x" * 2**20)
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, which only Linux has")
+    with pytest.raises(StoreError, match=r"the copy of s3://\S+ cannot be written \(No space left") as caught:
+        (ROOT / "large.bin").copy_to(Path("/dev/full"))
+    assert "\n" not in str(caught.value)
 
 
 def test_receipts_move_with_their_root(object_storage, tmp_path):
