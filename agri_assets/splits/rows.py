@@ -157,7 +157,9 @@ def _blocks(path: Path, columns: Sequence[str], refusal: Callable[[str], AgriAss
         if missing := [name for name in columns if name not in schema.names]:
             raise refusal(f"lacks the column {missing[0]!r}")
         repeated = [name for name in columns if name in ASSIGNED or DTYPES.get(name) == "string"]
-        with pq.ParquetFile(file, read_dictionary=[name for name in repeated if name != "label"]) as rows:
+        with pq.ParquetFile(
+            file, read_dictionary=[name for name in repeated if name != "label"], pre_buffer=False
+        ) as rows:
             yield from rows.iter_batches(BLOCK, columns=list(columns), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise refusal(f"cannot be read ({error})") from None
