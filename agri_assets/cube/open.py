@@ -1,5 +1,7 @@
 """Opening a cube: for people as xarray, for machines as one array through zarrs; always by the committed root."""
 
+import math
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,17 @@ from agri_assets.store.commit import read_json
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CubeInfo", "Slot", "cube_info", "open_array", "open_cube", "open_reflectance", "read_block", "use_zarrs"]
+__all__ = [
+    "CubeInfo",
+    "Slot",
+    "cube_info",
+    "open_array",
+    "open_cube",
+    "open_reflectance",
+    "open_tiles",
+    "read_block",
+    "use_zarrs",
+]
 
 
 def root_of(path: Path) -> dict[str, Any]:
@@ -66,6 +78,27 @@ def open_array(path: Path, name: str) -> zarr.Array[Any]:
 def open_reflectance(path: Path) -> zarr.Array[Any]:
     """The pixels (time, band, y, x), uint16, for bulk reads through zarrs; see `open_array`."""
     return open_array(path, BANDS_ARRAY)
+
+
+def open_tiles(path: Path) -> zarr.Array[Any]:
+    """The pixels as tiles in a row, (time, tile of the shard, row of shards, column of shards * pixels of a tile).
+
+    An array that is stored nowhere, over the files of the cube: its inner chunks hold the same bytes under the same
+    keys, and so a whole shard is decoded into one tile behind the other instead of being scattered over a map, row of
+    pixels by row of pixels. Tiles of a shard are numbered row by row; beyond the cube's edge they are 0.
+
+    Raises:
+        CubeError: There is no such cube, or zarrs cannot serve it.
+    """
+    metadata = deepcopy(root_of(path)["consolidated_metadata"]["metadata"][BANDS_ARRAY])
+    sharding = metadata["codecs"][0]["configuration"]
+    outer = metadata["chunk_grid"]["configuration"]
+    (time, _, height, width), shard, inner = metadata["shape"], outer["chunk_shape"], sharding["chunk_shape"]
+    tiles, pixels = (shard[2] // inner[2]) * (shard[3] // inner[3]), math.prod(inner)
+    metadata["shape"] = [time, tiles, -(-height // shard[2]), -(-width // shard[3]) * pixels]
+    outer["chunk_shape"], sharding["chunk_shape"] = [1, tiles, 1, pixels], [1, 1, 1, pixels]
+    metadata.update(dimension_names=None, attributes={})
+    return bulk_array(path, BANDS_ARRAY, metadata, read_only=True)
 
 
 def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[int, int]) -> npt.NDArray[Any]:

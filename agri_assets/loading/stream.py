@@ -1,10 +1,12 @@
 """The streaming reader: batches of whole tiles, each shard read once and whole, in an order set by (seed, epoch) alone.
 
-Any batch can be asked for by its number. Asked in order, every shard is read once and forgotten after its last sample;
-asked out of order or in strides (a worker's share), the batches are the same and only the reading costs more.
+Any batch can be asked for by its number. Asked in order, every shard is read once and forgotten after its last sample.
+Workers and ranks that share an epoch read shards of their own, but for the few that lie across two lanes. Asked out of
+order, the batches are the same and only the reading costs more.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +16,14 @@ from numpy.typing import NDArray
 
 from agri_assets.loading.ahead import ReadAhead
 from agri_assets.loading.augment import choose_orientations, orient
-from agri_assets.loading.order import PIECE, Index, Numbers, shuffled_order, storage_order
+from agri_assets.loading.order import PIECE, WHOLE, Batches, Index, Numbers, Share, batches_of, epoch_order
 from agri_assets.loading.samples import SampleTable
 from agri_assets.splits.shards import Pixels, ShardLayout, ShardReader
+
+
+def _empty(shape: tuple[int, ...]) -> Pixels:
+    return np.empty(shape, dtype=np.uint16)
+
 
 TILE_SHIFT = 40
 """Bits of a shard's number within its cube; the tile's stands above them."""
@@ -36,8 +43,12 @@ class Batch(NamedTuple):
     index: Index  # type: ignore[assignment]  # hides tuple.index, which no batch needs
 
 
+Empty = Callable[[tuple[int, ...]], Pixels]
+"""Gives memory for the pixels of a batch."""
+
+
 class _Epoch(NamedTuple):
-    """The plan of one epoch: its number, the order of samples, and the last batch that needs each shard."""
+    """The plan of one epoch: its number, the order of samples, and the last batch in which a lane needs a shard."""
 
     number: int
     order: Numbers
@@ -53,8 +64,8 @@ class TileStream:
         cubes: The cube of each tile.
         batch_size: Samples per batch; the last batch of an epoch may be smaller.
         seed: Of order and orientations.
-        shuffle: Mix shards and samples anew in every epoch; otherwise storage order.
-        shuffle_shards: Shards mixed at a time; also how many are held in memory.
+        shuffle: Mix shards and samples anew in every epoch; otherwise they come as they lie in the lanes.
+        shuffle_shards: Shards that a batch is mixed of.
         orientations: Turn and mirror each sample at random, anew in every epoch.
         epoch: The epoch that plain iteration reads.
     """
@@ -67,18 +78,26 @@ class TileStream:
     shuffle_shards: int = 8
     orientations: bool = False
     epoch: int = 0
+    batches: Batches = field(init=False)
     _readers: dict[str, ShardReader] = field(default_factory=dict, init=False, repr=False)
     _shard: Numbers = field(init=False, repr=False)
+    _layout: ShardLayout | None = field(init=False, repr=False)
     _numbers: list[tuple[str, int]] = field(init=False, repr=False)
     _plan: _Epoch | None = field(default=None, init=False, repr=False)
-    _held: dict[int, Pixels] = field(default_factory=dict, init=False, repr=False)
+    _held: dict[tuple[int, int], Pixels] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._shard, self._numbers = self._find_shards()
+        self._shard, self._numbers, self._layout = self._find_shards()
+        count = len(self.samples)
+        self.batches = (
+            batches_of(count, len(self._numbers), self.batch_size, self.shuffle_shards)
+            if self.shuffle
+            else Batches(count, self.batch_size, parts=1)
+        )
 
     def __len__(self) -> int:
         """Batches in one epoch."""
-        return -(-len(self.samples) // self.batch_size)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the current epoch, in order, read ahead by a thread."""
@@ -94,58 +113,74 @@ class TileStream:
         """Open stores and pixels stay behind: a worker opens its own."""
         return {**self.__dict__, "_readers": {}, "_plan": None, "_held": {}}
 
-    def read(self, epoch: int, number: int) -> Batch:
-        """Batch `number` of `epoch`.
+    def read(self, epoch: int, number: int, share: Share = WHOLE, empty: Empty = _empty) -> Batch:
+        """Batch `number` of `epoch`, or a rank's share of it.
+
+        Args:
+            epoch: Number of the pass.
+            number: Number of the batch.
+            share: Which rank, of how many.
+            empty: Gives memory for the pixels.
 
         Raises:
             IndexError: There is no such batch.
-            CubeError: A cube cannot be opened.
+            CubeError: A cube cannot be opened, or a shard is damaged.
         """
         if not 0 <= number < len(self):
             raise IndexError(f"batch {number} of {len(self)}")
         plan = self._plan_for(epoch)
-        index = plan.order[number * self.batch_size : (number + 1) * self.batch_size].astype(np.int64)
-        for shard in [held for held in self._held if plan.last_use[held] < number]:
-            del self._held[shard]
-        return Batch(self._pixels(epoch, index), self.samples.label[index].astype(np.float32), index)
+        for lane, shard in [held for held in self._held if plan.last_use[held] < number]:
+            del self._held[lane, shard]
+        ends = self.batches.cuts(number)
+        start, end = self.batches.share(number, share)
+        index = plan.order[start:end].astype(np.int64)
+        parts = np.searchsorted(ends, np.arange(start, end), side="right") - 1
+        lanes = number % self.batches.groups * self.batches.parts + parts
+        return Batch(self._pixels(epoch, index, lanes, empty), self.samples.label[index].astype(np.float32), index)
 
-    def _pixels(self, epoch: int, index: Index) -> Pixels:
-        samples = self.samples
+    def _pixels(self, epoch: int, index: Index, lanes: Index, empty: Empty) -> Pixels:
         turns = choose_orientations(self.seed, epoch, index) if self.orientations else np.zeros(len(index), np.uint8)
-        columns = (self._shard[index], samples.row[index], samples.col[index], turns)
-        reader, block = self._block(int(self._shard[index[0]]))
-        edge = reader.layout.tile_size
-        pixels = np.empty((len(index), len(block), edge, edge), dtype=np.uint16)
-        for place, (shard, row, col, turn) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            reader, block = self._block(shard)
-            pixels[place] = orient(reader.tile(block, row, col), turn)
+        assert self._layout is not None, "a batch has samples, and these lie in a cube"
+        place = self._layout.place_of(self.samples.row[index], self.samples.col[index])
+        columns = (column.tolist() for column in (lanes, self._shard[index], place, turns))
+        pixels = empty((len(index), *self._layout.tile_shape))
+        for target, lane, shard, number, turn in zip(pixels, *columns, strict=True):
+            target[...] = orient(self._tiles(lane, shard)[number], turn)
         return pixels
 
-    def _block(self, shard: int) -> tuple[ShardReader, Pixels]:
-        tile, number = self._numbers[shard]
-        reader = self._readers.get(tile)
-        if reader is None:
-            reader = self._readers[tile] = ShardReader.open(self.cubes[tile])
-        block = self._held.get(shard)
-        if block is None:
-            block = self._held[shard] = reader.read(number)
-        return reader, block
+    def _tiles(self, lane: int, shard: int) -> Pixels:
+        """The tiles of a shard: as this lane holds them, or another one, or from the cube."""
+        held = self._held.get((lane, shard))
+        if held is None:
+            others = (tiles for (_, number), tiles in self._held.items() if number == shard)
+            held = next(others, None)
+            if held is None:
+                tile, number = self._numbers[shard]
+                held = self._reader(tile).read(number)
+            self._held[lane, shard] = held
+        return held
+
+    def _reader(self, tile: str) -> ShardReader:
+        if tile not in self._readers:
+            self._readers[tile] = ShardReader.open(self.cubes[tile])
+        return self._readers[tile]
 
     def _plan_for(self, epoch: int) -> _Epoch:
         if self._plan is None or self._plan.number != epoch:
             self._plan, self._held = None, {}
-            if self.shuffle:
-                order = shuffled_order(self._shard, self.seed, epoch, self.shuffle_shards)
-            else:
-                order = storage_order(self._shard)
-            last_use = np.zeros(len(self._numbers), dtype=np.int32)
+            shuffle = (self.seed, epoch) if self.shuffle else None
+            order = epoch_order(self._shard, self.batches, shuffle, self.shuffle_shards)
+            last_use = np.zeros((self.batches.lanes, len(self._numbers)), dtype=np.int32)
             for number in range(len(self)):
-                last_use[self._shard[order[number * self.batch_size : (number + 1) * self.batch_size]]] = number
+                cuts = self.batches.cuts(number).tolist()
+                lane = number % self.batches.groups * self.batches.parts
+                for part, (start, end) in enumerate(itertools.pairwise(cuts)):
+                    last_use[lane + part, self._shard[order[start:end]]] = number
             self._plan = _Epoch(epoch, order, last_use)
         return self._plan
 
-    def _find_shards(self) -> tuple[Numbers, list[tuple[str, int]]]:
-        """The shard of each sample, numbered from 0 over all cubes, and the place of each shard."""
+    def _find_shards(self) -> tuple[Numbers, list[tuple[str, int]], ShardLayout | None]:
+        """The shard of each sample, numbered from 0 over all cubes, the place of each shard, and how it is laid out."""
         samples, layouts = self.samples, _Layouts(self.samples.tiles, self.cubes)
         pieces = [slice(start, start + PIECE) for start in range(0, len(samples), PIECE)]
         found = [np.unique(layouts.keys(samples, piece)) for piece in pieces]
@@ -153,7 +188,9 @@ class TileStream:
         shard = np.empty(len(samples), dtype=np.int32)
         for piece in pieces:
             shard[piece] = np.searchsorted(distinct, layouts.keys(samples, piece))
-        return shard, [(samples.tiles[key >> TILE_SHIFT], key % (1 << TILE_SHIFT)) for key in distinct.tolist()]
+        numbers = [(samples.tiles[key >> TILE_SHIFT], key % (1 << TILE_SHIFT)) for key in distinct.tolist()]
+        # the cubes of a collection have tiles and shards of one size
+        return shard, numbers, next(iter(layouts.known.values()), None)
 
 
 @dataclass

@@ -1,9 +1,10 @@
-"""The reader as a torch `DataLoader`: whole batches by number, so that workers share them without loss or overlap.
+"""The reader as a torch `DataLoader` over an `IterableDataset`: workers and ranks share whole batches, none twice.
 
-The loader hands out batch numbers in order and takes batches back in that order, whatever the number of workers; the
-epoch travels with the number. Lightning sets the epoch by itself (`sampler.set_epoch`).
+Batch `b` of an epoch is made by worker `b % workers`, and the loader takes batches back in that order; so the order is
+the stream's own, whatever the number of workers.
 """
 
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from multiprocessing.context import BaseContext
@@ -11,17 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from agri_assets.loading.ahead import ReadAhead
+from agri_assets.loading.order import WHOLE, Share
 from agri_assets.loading.samples import SampleTable
 from agri_assets.loading.stream import Batch, TileStream
+from agri_assets.splits.shards import Pixels
 
 PREFETCH = 4
 """Batches each worker makes ahead."""
-
-Key = tuple[int, int]
-"""(epoch, batch number)."""
 
 
 class TensorBatch(NamedTuple):
@@ -32,63 +32,46 @@ class TensorBatch(NamedTuple):
     index: torch.Tensor  # type: ignore[assignment]  # hides tuple.index, which no batch needs
 
 
-class BatchSampler(Sampler[Key]):
-    """The numbers of the batches of one epoch, in order, from a first one on.
+class BatchDataset(IterableDataset[TensorBatch]):
+    """The batches of an epoch from a first one on, or a rank's share of them; a worker gives every n-th.
 
     Attributes:
-        batches: Batches in a whole epoch.
-        epoch: The epoch that the next iteration hands out.
-        first: Where in that epoch to begin, to continue an interrupted one; the epochs after it are whole.
+        stream: Where they are read.
+        share: The rank that reads, of how many.
     """
 
-    def __init__(self, batches: int, epoch: int = 0, first: int = 0) -> None:
-        self.batches, self.epoch, self.first = batches, epoch, first
+    def __init__(self, stream: TileStream, share: Share = WHOLE, epoch: int = 0, first: int = 0) -> None:
+        """Choose where the first iteration begins; see `set_epoch`."""
+        self.stream, self.share = stream, share
+        # in shared memory, so that workers that live on from epoch to epoch see what is set
+        self._next = torch.tensor([epoch, first]).share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
-        return self.batches - self.first
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter([(self.epoch, number) for number in range(self.first, self.batches)])
+        """Batches that the next iteration gives."""
+        return len(self.stream) - int(self._next[1])
 
     def set_epoch(self, epoch: int, first: int | None = None) -> None:
         """Choose the epoch of the next iteration, and the batch it begins with.
 
         Without `first` a new epoch begins at 0; the same epoch keeps the place it was given.
         """
-        if first is not None or epoch != self.epoch:
-            self.first = first or 0
-        self.epoch = epoch
+        if first is not None or epoch != int(self._next[0]):
+            self._next[1] = first or 0
+        self._next[0] = epoch
 
-
-class BatchDataset(Dataset[TensorBatch]):
-    """The batches of a stream by (epoch, number); without worker processes a thread reads ahead."""
-
-    def __init__(self, stream: TileStream) -> None:
-        self.stream = stream
-        self._ahead: tuple[int, ReadAhead[Batch]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Threads stay behind."""
-        return {**self.__dict__, "_ahead": None}
-
-    def __getitem__(self, key: Key) -> TensorBatch:
-        """Read one batch."""
-        epoch, number = key
-        if get_worker_info() is not None:
-            return _tensors(self.stream.read(epoch, number))
-        if self._ahead is None or self._ahead[0] != epoch:
-            self.close()
-            self._ahead = epoch, ReadAhead(lambda coming: self.stream.read(epoch, coming), len(self))
-        return _tensors(self._ahead[1].get(number))
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        if self._ahead is not None:
-            self._ahead[1].close()
-            self._ahead = None
+    def __iter__(self) -> Iterator[TensorBatch]:
+        """The batches; without worker processes they are read ahead by a thread."""
+        epoch, first = self._next.tolist()
+        if (worker := get_worker_info()) is not None:
+            for number in range(first + worker.id, len(self.stream), worker.num_workers):
+                yield _read_shared(self.stream, epoch, number, self.share)
+            return
+        ahead = ReadAhead(lambda number: self.stream.read(epoch, number, self.share), len(self.stream))
+        try:
+            for number in range(first, len(self.stream)):
+                yield _tensors(ahead.get(number))
+        finally:
+            ahead.close()
 
 
 def make_loader(
@@ -103,6 +86,7 @@ def make_loader(
     workers: int = 0,
     epoch: int = 0,
     first_batch: int = 0,
+    share: Share = WHOLE,
     pin_memory: bool = False,
 ) -> "DataLoader[TensorBatch]":
     """A loader of `TensorBatch`; its order depends on (seed, epoch) alone.
@@ -110,21 +94,21 @@ def make_loader(
     Args:
         samples: What to read.
         cubes: The cube of each tile.
-        batch_size: Samples per batch; the last one of an epoch may be smaller.
+        batch_size: Samples per batch, of all ranks together; the last one of an epoch may be smaller.
         seed: Of order and orientations.
-        shuffle: Mix anew in every epoch; otherwise storage order.
-        shuffle_shards: Shards mixed at a time, and held by each worker.
+        shuffle: Mix anew in every epoch; otherwise storage order, lane by lane.
+        shuffle_shards: Shards that a batch is mixed of.
         orientations: Turn and mirror samples at random.
         workers: Processes; 0 reads by a thread of this one. They start by `forkserver`, since a forked zarr deadlocks.
-        epoch: Of the first iteration; later ones by `loader.sampler.set_epoch(epoch)`, which Lightning calls itself.
+        epoch: Of the first iteration; later ones by `loader.dataset.set_epoch(epoch)`.
         first_batch: Where in that epoch to begin.
+        share: The rank that reads, of how many.
         pin_memory: Batches in pinned memory, for a CUDA device.
     """
     stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, orientations)
     return DataLoader(
-        BatchDataset(stream),
+        BatchDataset(stream, share, epoch, first_batch),
         batch_size=None,
-        sampler=BatchSampler(len(stream), epoch, first_batch),
         num_workers=workers,
         collate_fn=_unchanged,
         pin_memory=pin_memory,
@@ -139,6 +123,22 @@ def _worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def _read_shared(stream: TileStream, epoch: int, number: int, share: Share) -> TensorBatch:
+    """A batch in memory that another process can take over without a copy."""
+    made: list[torch.Tensor] = []
+
+    def empty(shape: tuple[int, ...]) -> Pixels:
+        size = math.prod(shape) * torch.uint16.itemsize
+        # as torch's own collation does in a worker
+        storage = torch.UntypedStorage._new_shared(size, device="cpu")  # type: ignore[no-untyped-call]
+        made.append(torch.empty(0, dtype=torch.uint16).set_(storage).view(shape))
+        pixels: Pixels = made[0].numpy()
+        return pixels
+
+    batch = stream.read(epoch, number, share, empty)
+    return _tensors(batch)._replace(pixels=made[0])
 
 
 def _tensors(batch: Batch) -> TensorBatch:

@@ -9,8 +9,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from agri_assets.cube.open import cube_info, open_reflectance
+from agri_assets.cube.open import cube_info, open_tiles
 from agri_assets.cube.schema import CubeInfo
+from agri_assets.errors import CubeError
 
 Pixels = NDArray[np.uint16]
 
@@ -24,24 +25,35 @@ class ShardLayout:
         columns: Shards in one row of shards.
         rows: Shards in one column of shards.
         tile_size: Edge of a position, in pixels.
+        bands: How many bands.
     """
 
     positions: int
     columns: int
     rows: int
     tile_size: int
+    bands: int
 
     @classmethod
     def of(cls, cube: Path) -> "ShardLayout":
         """The layout of a cube on disk."""
         info = cube_info(cube)
         rows, columns = -(-info.height // info.shard_size), -(-info.width // info.shard_size)
-        return cls(info.shard_size // info.tile_size, columns, rows, info.tile_size)
+        return cls(info.shard_size // info.tile_size, columns, rows, info.tile_size, len(info.bands))
 
     def shard_of(self, slot: NDArray[Any], row: NDArray[Any], col: NDArray[Any]) -> NDArray[np.int64]:
         """Number of the shard that holds each position: slots in order, in each the shards row by row."""
         number = slot.astype(np.int64) * self.rows + row // self.positions
         return np.asarray(number * self.columns + col // self.positions)
+
+    @property
+    def tile_shape(self) -> tuple[int, int, int]:
+        """(bands, tile_size, tile_size)."""
+        return self.bands, self.tile_size, self.tile_size
+
+    def place_of(self, row: NDArray[Any], col: NDArray[Any]) -> NDArray[np.int64]:
+        """Where each position stands among the tiles of its shard."""
+        return np.asarray(row.astype(np.int64) % self.positions * self.positions + col % self.positions)
 
     def place(self, shard: int) -> tuple[int, int, int]:
         """(slot, row, column) of a shard, the latter two counted in shards."""
@@ -51,7 +63,7 @@ class ShardLayout:
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Reads whole shards of one cube."""
+    """Reads whole shards of one cube, as tiles."""
 
     array: zarr.Array[Any]
     layout: ShardLayout
@@ -59,23 +71,27 @@ class ShardReader:
     @classmethod
     def open(cls, cube: Path) -> "ShardReader":
         """Open a cube for reading."""
-        return cls(open_reflectance(cube), ShardLayout.of(cube))
+        return cls(open_tiles(cube), ShardLayout.of(cube))
 
     def read(self, shard: int) -> Pixels:
-        """The pixels of a shard, (bands, height, width); smaller at the far edges of the cube."""
-        slot, row, column = self.layout.place(shard)
-        edge = self.layout.positions * self.layout.tile_size
-        y, x = row * edge, column * edge
-        # every axis by a slice: zarrs reads other index forms at a quarter of the rate
-        block = self.array[slot : slot + 1, :, y : y + edge, x : x + edge]
-        pixels: Pixels = np.asarray(block, dtype=np.uint16)[0]
-        return pixels
+        """The tiles of a shard, (positions, bands, tile_size, tile_size), row by row; 0 beyond the cube's edge.
 
-    def tile(self, block: Pixels, row: int, col: int) -> Pixels:
-        """View of one position in its shard's pixels, (bands, tile_size, tile_size)."""
-        y = row % self.layout.positions * self.layout.tile_size
-        x = col % self.layout.positions * self.layout.tile_size
-        return block[:, y : y + self.layout.tile_size, x : x + self.layout.tile_size]
+        Raises:
+            CubeError: The shard is damaged.
+        """
+        layout, (slot, row, column) = self.layout, self.layout.place(shard)
+        size = layout.bands * layout.tile_size**2
+        # every axis by a slice: zarrs reads other index forms at a quarter of the rate
+        place = (slice(slot, slot + 1), slice(None), slice(row, row + 1), slice(column * size, (column + 1) * size))
+        try:
+            tiles: Pixels = np.asarray(self.array[place], dtype=np.uint16)
+        except RuntimeError as error:
+            # zarrs has no error classes of its own: a flipped bit or a truncated shard ends here
+            where = f"{self.array.store_path}, slot {slot}, shard {row}/{column}"
+            raise CubeError(
+                f"{where}: cannot be decoded ({error}); find the damage with `agri-assets verify`"
+            ) from None
+        return tiles.reshape(-1, *layout.tile_shape)
 
 
 def positions(info: CubeInfo) -> tuple[int, int]:

@@ -46,8 +46,7 @@ class _Shard:
 
     reader: ShardReader
     number: int
-    row: NDArray[np.intp]
-    col: NDArray[np.intp]
+    places: NDArray[np.int64]
 
 
 @dataclass
@@ -132,12 +131,11 @@ def _shards(samples: Iterable[TileSamples], cubes: Mapping[str, Path]) -> Iterat
     """The shards that hold samples, as stored."""
     for tile in samples:
         reader = ShardReader.open(cubes[tile.tile])
-        across = reader.layout.positions
         for slot, labels in sorted(tile.slots.items()):
             row, col = np.nonzero(labels)
             number = reader.layout.shard_of(np.full(len(row), slot), row, col)
-            for shard, places in grouped(number):
-                yield _Shard(reader, shard, row[places] % across, col[places] % across)
+            for shard, mine in grouped(number):
+                yield _Shard(reader, shard, reader.layout.place_of(row[mine], col[mine]))
 
 
 def _few_at_a_time(
@@ -155,16 +153,13 @@ def _few_at_a_time(
 
 def _summed(shard: _Shard, bands: int, skip_zero: bool) -> tuple[_Sums, int]:
     """The sums of the wanted positions of a shard, band by band, and how many positions there are."""
-    sums, size = _Sums.zero(bands), shard.reader.layout.tile_size
-    block = shard.reader.read(shard.number)
-    down, across = block.shape[1] // size, block.shape[2] // size
-    step = max(1, BLOCK_PIXELS // size**2)
-    for band in range(bands):
-        tiles = block[band, : down * size, : across * size].reshape(down, size, across, size)
-        for start in range(0, len(shard.row), step):
-            piece = slice(start, start + step)
-            sums.add(band, tiles[shard.row[piece], :, shard.col[piece]], skip_zero)
-    return sums, len(shard.row)
+    sums, tiles = _Sums.zero(bands), shard.reader.read(shard.number)
+    step = max(1, BLOCK_PIXELS // shard.reader.layout.tile_size**2)
+    for start in range(0, len(shard.places), step):
+        piece = tiles[shard.places[start : start + step]]
+        for band in range(bands):
+            sums.add(band, piece[:, band], skip_zero)
+    return sums, len(shard.places)
 
 
 def _finished(sums: _Sums, bands: tuple[str, ...]) -> TrainStatistics:

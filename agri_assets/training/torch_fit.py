@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from agri_assets.errors import TrainingError
-from agri_assets.loading.torch_data import BatchSampler, make_loader
+from agri_assets.loading.torch_data import BatchDataset, make_loader
 from agri_assets.models.torch_parts import Standardise, jitter
 from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged
@@ -47,8 +47,8 @@ class EpochBatches:
         batches = ((batch.pixels, batch.label) for batch in self.loader)
         if not self.training:
             return batches
-        assert isinstance(self.loader.sampler, BatchSampler)
-        self.loader.sampler.set_epoch(self.recorder.epoch)
+        assert isinstance(self.loader.dataset, BatchDataset)
+        self.loader.dataset.set_epoch(self.recorder.epoch)
         self.recorder.start_epoch()
         return self.recorder.waiting(batches)
 

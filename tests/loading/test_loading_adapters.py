@@ -24,7 +24,7 @@ def test_loader_gives_tensors_in_the_streams_order(split_world, few):
     loader = make_loader(few, split_world.cubes, 50, **OPTIONS)
     stream = TileStream(few, split_world.cubes, 50, **OPTIONS)
     for epoch in (0, 1):
-        loader.sampler.set_epoch(epoch)
+        loader.dataset.set_epoch(epoch)
         stream.epoch = epoch
         batches = list(loader)
         assert len(batches) == len(loader) == len(stream)
@@ -40,7 +40,7 @@ def test_workers_change_nothing(split_world, few):
     shared = make_loader(few, split_world.cubes, 50, workers=2, **OPTIONS)
     for epoch in (0, 1):
         for loader in (plain, shared):
-            loader.sampler.set_epoch(epoch)
+            loader.dataset.set_epoch(epoch)
         pairs = list(zip(plain, shared, strict=True))
         assert len(pairs) == len(plain)
         assert all(torch.equal(a, b) for one, other in pairs for a, b in zip(one, other, strict=True))
@@ -50,10 +50,10 @@ def test_a_loader_continues_within_an_epoch(split_world, few):
     whole = [batch.index for batch in make_loader(few, split_world.cubes, 50, **OPTIONS, epoch=2)]
     rest = make_loader(few, split_world.cubes, 50, **OPTIONS, epoch=2, first_batch=3)
     # Lightning sets the epoch it is in once more before it iterates
-    rest.sampler.set_epoch(2)
+    rest.dataset.set_epoch(2)
     assert len(rest) == len(whole) - 3
     assert all(torch.equal(a, batch.index) for a, batch in zip(whole[3:], rest, strict=True))
-    rest.sampler.set_epoch(3)
+    rest.dataset.set_epoch(3)
     assert len(rest) == len(whole)
 
 

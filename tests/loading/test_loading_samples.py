@@ -15,7 +15,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import CubeError, SplitError
 from agri_assets.loading import order
-from agri_assets.loading.order import shuffled_order, storage_order
+from agri_assets.loading.order import Batches, epoch_order
 from agri_assets.loading.samples import SampleTable, TilePlaces, load_samples, position_samples
 from agri_assets.loading.stream import TileStream
 from agri_assets.splits import rows
@@ -149,9 +149,9 @@ def test_orders_made_in_pieces_are_those_made_at_once(piece, monkeypatch):
     monkeypatch.setattr(order, "PIECE", piece)
     shard = np.random.default_rng(3).integers(0, 37, 1500).astype(np.int32)
     shard[:37] = np.arange(37)
-    assert np.array_equal(storage_order(shard), np.argsort(shard, kind="stable"))
-    random = np.random.default_rng([5, 2])
-    turn = random.permutation(37)[shard]
-    begin, end = np.maximum(turn, 7), np.minimum(turn + 8, 37)
-    moment = begin + (end - begin) * random.random(len(shard))
-    assert np.array_equal(shuffled_order(shard, 5, 2, 8), np.argsort(moment, kind="stable"))
+    batches = Batches(1500, 64)
+    plain = epoch_order(shard, Batches(1500, 64, 1, 1))
+    assert np.array_equal(plain, np.argsort(shard, kind="stable"))
+    mixed = epoch_order(shard, batches, (5, 2), 8)
+    monkeypatch.setattr(order, "PIECE", 2**16)
+    assert np.array_equal(mixed, epoch_order(shard, batches, (5, 2), 8))

@@ -1,0 +1,89 @@
+"""The loader against the bare reading of its shards, TorchGeo on a GeoTIFF, and random tiles by zarr-python.
+
+    python -m benchmarks.loader [--size 10980] [--quick]
+
+All read the pixels of one sample cube: uint16, ten bands, 64 px tiles, two workers, a warm file cache, no augmentation
+but in the row that says so. They take turns for a few rounds, since a machine's speed drifts from minute to minute.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from agri_assets.cube.build import build_cube
+from agri_assets.store.layout import CollectionPaths
+from benchmarks.cube import FULL, WORK, scene
+from benchmarks.cube_phases import TILE, collection_of, prepare
+from benchmarks.loader_rival import write_geotiff
+from benchmarks.phases import Phase, mean, measure
+from benchmarks.results_file import Row, publish
+
+QUICK = 6144
+ROUNDS = 3
+PACKAGES = ("torch", "torchgeo", "zarr", "zarrs", "numpy")
+READERS = {
+    "bare": "shards by the zarrs pipeline, nothing more",
+    "ours": "agri-assets loader, shuffled",
+    "turned": "agri-assets loader, shuffled, eight orientations",
+    "torchgeo": "TorchGeo RandomGeoSampler, tiled GeoTIFF",
+    "random": "random tiles by zarr-python, map-style",
+}
+
+
+def made(size: int) -> tuple[Path, Path]:
+    """A sample cube of one date, and a GeoTIFF of its pixels; made once, in `benchmarks/.work`."""
+    root = WORK / f"loader-{size}"
+    paths, picture = CollectionPaths(root, "bench"), root / "pixels.tif"
+    if not picture.exists():
+        safe, _ = scene(size)
+        shutil.rmtree(root, ignore_errors=True)
+        collection = collection_of("safe", safe, safe / "land_cover")
+        prepare(collection, paths)
+        build_cube(collection, paths, TILE)
+        write_geotiff(paths.cube(TILE), picture)
+    return paths.cube(TILE), picture
+
+
+def rate(phase: Phase) -> float:
+    """Tiles a second."""
+    return float(phase.result["tiles"]) / float(phase.result["wall_s"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and publish."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--size", type=int, default=FULL, help="pixels along one side (default: a full tile)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} px, within five minutes")
+    args = parser.parse_args(arguments)
+    cube, picture = made(QUICK if args.quick else args.size)
+    rounds = [{name: run(name, cube, picture) for name in READERS} for _ in range(ROUNDS)]
+    rates = {name: sum(rate(one[name]) for one in rounds) / ROUNDS for name in READERS}
+    rows: list[Row] = [
+        {
+            "reader": text,
+            "tiles_per_s": round(rates[name]),
+            "mb_per_s": round(rates[name] * 10 * 64 * 64 * 2 / 1e6),
+            "over_bare": round(rates[name] / rates["bare"], 3),
+            "peak_gb": round(mean([one[name] for one in rounds]).peak_gb, 2),
+        }
+        for name, text in READERS.items()
+    ]
+    ratios = {
+        "over_bare_read": rates["ours"] / rates["bare"],
+        "over_torchgeo": rates["ours"] / rates["torchgeo"],
+        "over_random_zarr": rates["ours"] / rates["random"],
+        "turned_over_bare_read": rates["turned"] / rates["bare"],
+    }
+    publish("loader_quick" if args.quick else "loader", rows, ratios, PACKAGES)
+
+
+def run(name: str, cube: Path, picture: Path) -> Phase:
+    """One reader once."""
+    if name == "torchgeo":
+        return measure("benchmarks.loader_rival", str(picture))
+    return measure("benchmarks.loader_phases", name, str(cube))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The phases that `benchmarks.loader` measures, each run as a process over the same shards: bare, ours, random."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import zarr
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from agri_assets.cube.open import cube_info, open_reflectance, read_block
+from agri_assets.loading.samples import SampleTable, position_samples
+from agri_assets.loading.torch_data import make_loader
+from agri_assets.splits.shards import positions
+from benchmarks.phases import Clock
+
+WORKERS, BATCH, WINDOW = 2, 64, 8
+PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+RANDOM_BATCHES = 40
+"""Enough of what is slow to know its rate."""
+
+
+def samples_of(cube: Path) -> SampleTable:
+    """Every position of every slot."""
+    info = cube_info(cube)
+    rows, cols = positions(info)
+    slot, row, col = (axis.ravel() for axis in np.indices((len(info.slots), rows, cols)))
+    names = [f"{r}-{c}" for r, c in zip(row.tolist(), col.tolist(), strict=True)]
+    return position_samples(info.tile, slot, row, col, [info.slots[number].date for number in slot], names)
+
+
+def _read_shards(cube: Path, places: list[tuple[int, int, int]]) -> int:
+    """Read shards as an array gives them; returns how many tiles that were."""
+    info, array = cube_info(cube), open_reflectance(cube)
+    tiles = 0
+    for slot, y, x in places:
+        block = read_block(array, slot, y, x, info.shard_shape(y, x))
+        tiles += (block.shape[1] // info.tile_size) * (block.shape[2] // info.tile_size)
+    return tiles
+
+
+def bare(cube: Path) -> None:
+    """Every shard once by the zarrs pipeline, and nothing more, in as many processes."""
+    info = cube_info(cube)
+    places = [(slot.slot, y, x) for slot in info.slots for y, x in info.shards]
+    parts = [places[worker::WORKERS] for worker in range(WORKERS)]
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        # imports, stores and the file cache are warm afterwards
+        list(pool.map(_read_shards, [cube] * WORKERS, parts))
+        clock = Clock()
+        tiles = sum(pool.map(_read_shards, [cube] * WORKERS, parts))
+        clock.report(tiles=tiles)
+
+
+def ours(cube: Path, orientations: bool) -> None:
+    """An epoch of the project's own loader, after one that warms it up."""
+    samples = samples_of(cube)
+    loader = make_loader(
+        samples, {samples.tiles[0]: cube}, BATCH, shuffle=True, shuffle_shards=WINDOW, workers=WORKERS,
+        orientations=orientations,
+    )  # fmt: skip
+    _timed_epoch(loader)
+
+
+def _timed_epoch(loader: "DataLoader") -> None:
+    for batch in loader:
+        assert batch.pixels.shape[1:]
+    loader.dataset.set_epoch(1)
+    clock, tiles = Clock(), 0
+    for batch in loader:
+        tiles += len(batch.pixels)
+    clock.report(tiles=tiles)
+
+
+class RandomTiles(Dataset):
+    """Tiles by number, each read by itself with zarr-python's own pipeline."""
+
+    def __init__(self, cube: Path) -> None:
+        self.cube, self.samples, self.array = cube, samples_of(cube), None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        if self.array is None:
+            zarr.config.set({"codec_pipeline.path": PLAIN})
+            self.array = zarr.open_group(self.cube, mode="r")["reflectance"]
+            self.size = cube_info(self.cube).tile_size
+        slot, row, col = (int(axis[number]) for axis in (self.samples.slot, self.samples.row, self.samples.col))
+        y, x = row * self.size, col * self.size
+        return self.array[slot, :, y : y + self.size, x : x + self.size]
+
+
+def random(cube: Path) -> None:
+    """Random tiles by a map-style dataset."""
+    dataset = RandomTiles(cube)
+    sampler = RandomSampler(dataset, num_samples=(RANDOM_BATCHES + WORKERS) * BATCH)
+    timed_batches(
+        lambda: DataLoader(dataset, BATCH, sampler=sampler, num_workers=WORKERS, multiprocessing_context="spawn")
+    )
+
+
+def timed_batches(make: Callable[[], Iterator]) -> None:
+    """Some batches, after the first ones, which wait for the workers to start."""
+    batches = iter(make())
+    for _ in range(WORKERS):
+        next(batches)
+    clock, tiles = Clock(), 0
+    for batch in batches:
+        tiles += len(batch)
+    clock.report(tiles=tiles)
+
+
+def main() -> None:
+    """Run one phase."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("phase", choices=["bare", "ours", "turned", "random"])
+    parser.add_argument("cube", type=Path)
+    args = parser.parse_args()
+    if args.phase == "bare":
+        bare(args.cube)
+    elif args.phase == "random":
+        random(args.cube)
+    else:
+        ours(args.cube, args.phase == "turned")
+
+
+if __name__ == "__main__":
+    main()
