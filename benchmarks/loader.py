@@ -8,20 +8,28 @@ but in the row that says so. They take turns for a few rounds, since a machine's
 
 import argparse
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import rasterio
+
 from agri_assets.cube.build import build_cube
+from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.store.layout import CollectionPaths
 from benchmarks.cube import FULL, WORK, scene
 from benchmarks.cube_phases import TILE, collection_of, prepare
-from benchmarks.loader_rival import write_geotiff
+from benchmarks.loader_phases import BATCH, RANDOM_BATCHES, WORKERS
 from benchmarks.phases import Phase, mean, measure
 from benchmarks.results_file import Row, publish
 
 QUICK = 6144
 ROUNDS = 3
-PACKAGES = ("torch", "torchgeo", "zarr", "zarrs", "numpy")
+PACKAGES = ("torch", "zarr", "zarrs", "numpy")
+TORCHGEO = "torchgeo==0.8.1"
 READERS = {
     "bare": "shards by the zarrs pipeline, nothing more",
     "ours": "agri-assets loader, shuffled",
@@ -43,6 +51,37 @@ def made(size: int) -> tuple[Path, Path]:
         build_cube(collection, paths, TILE)
         write_geotiff(paths.cube(TILE), picture)
     return paths.cube(TILE), picture
+
+
+def write_geotiff(cube: Path, picture: Path) -> None:
+    """The first slot as a GeoTIFF: blocks of 256 px, bands together, deflate with a predictor."""
+    info, array = cube_info(cube), open_reflectance(cube)
+    assert info.grid is not None
+    options = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "pixel"}
+    compression = {"compress": "deflate", "predictor": 2, "bigtiff": "if_safer"}
+    place = {"crs": info.grid.crs, "transform": rasterio.Affine(*info.grid.transform[:6])}
+    shape = {"height": info.height, "width": info.width, "count": len(info.bands), "dtype": np.uint16}
+    staging = picture.with_suffix(".part")
+    with rasterio.open(staging, "w", driver="GTiff", **options, **compression, **place, **shape) as file:
+        for y, x in info.shards:
+            height, width = info.shard_shape(y, x)
+            file.write(read_block(array, 0, y, x, (height, width)), window=((y, y + height), (x, x + width)))
+    staging.rename(picture)
+
+
+def rival_python() -> str:
+    """Python with TorchGeo, in an environment of its own, since it wants other versions of what Dagster wants."""
+    place = WORK / "torchgeo"
+    python = place / "bin" / "python"
+    if not (place / "whole").exists():
+        print("installing TorchGeo in an environment of its own", file=sys.stderr, flush=True)
+        shutil.rmtree(place, ignore_errors=True)
+        uv = [sys.executable, "-m", "uv"]
+        same = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "numpy", "rasterio")]
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
+        subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), TORCHGEO, *same], check=True)
+        (place / "whole").touch()
+    return str(python)
 
 
 def rate(phase: Phase) -> float:
@@ -81,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(name: str, cube: Path, picture: Path) -> Phase:
     """One reader once."""
     if name == "torchgeo":
-        return measure("benchmarks.loader_rival", str(picture))
+        sizes = {"--workers": WORKERS, "--batch": BATCH, "--batches": RANDOM_BATCHES, "--size": 64}
+        options = [str(part) for pair in sizes.items() for part in pair]
+        return measure("benchmarks.loader_rival", str(picture), *options, python=rival_python())
     return measure("benchmarks.loader_phases", name, str(cube))
 
 

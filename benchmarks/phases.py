@@ -39,12 +39,10 @@ def mean(phases: Sequence[Phase]) -> Phase:
     return Phase(wall / len(phases), busy, max(phase.peak_gb for phase in phases), phases[0].result)
 
 
-def measure(module: str, *arguments: str) -> Phase:
+def measure(module: str, *arguments: str, python: str = sys.executable) -> Phase:
     """Run `python -m module arguments`, whose last line must be JSON with `wall_s` and `cpu_s` of the work itself."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment
-    )
+    process = subprocess.Popen([python, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
     peak = _Peak(process.pid)
     try:
         output, _ = process.communicate()
