@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from agri_assets.config_file import ConfigFile, Node, expand, expand_text
 from agri_assets.errors import ConfigError
@@ -25,6 +25,12 @@ COLLECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 def _all_models() -> dict[ModelName, dict[str, Any]]:
     return {name: {} for name in MODEL_NAMES}
+
+
+def _where_dask_runs(said: str) -> str:
+    if not re.fullmatch(r"threads|processes|(tcp|tls|ws|wss|ucx)://\S+", said):
+        raise ValueError(f"expected threads, processes or a scheduler's address such as tcp://host:8786, got {said!r}")
+    return said
 
 
 class Collection(Settings):
@@ -45,7 +51,7 @@ class Collection(Settings):
     bands: tuple[str, ...] = Field(min_length=1)
     tile_size: int = Field(default=64, ge=32, le=256)
     resampling: Literal["nearest", "bilinear"] = "nearest"
-    dask: str = Field(default="threads", pattern=r"^(threads|processes|(tcp|tls|ws|wss|ucx)://\S+)$")
+    dask: Annotated[str, AfterValidator(_where_dask_runs)] = "threads"
     labels: Labels
     clouds: CloudSettings = CloudSettings()
     split: SplitSettings = SplitSettings()

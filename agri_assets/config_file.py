@@ -80,7 +80,9 @@ class ConfigFile:
             error: What pydantic found.
             within: Where in the collection the validated values stand.
         """
-        first = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        # a misspelt key is both unknown and missing: what stands there helps more than what does not
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         named = first["type"] in ("extra_forbidden", "missing")
         # pydantic adds the tag of a discriminated union to the location; the file has no such key
         inner = tuple(part for part in first["loc"] if _stands_in(part, first["loc"], node, named))

@@ -14,6 +14,7 @@ from agri_assets.defs.resources import Store
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
+from agri_assets.training.parent import end_with
 
 Stage = Callable[[Collection, CollectionPaths], Outcome]
 TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
@@ -21,7 +22,10 @@ TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Turn the project's own errors, which a retry cannot mend, into a failure of one line."""
+    """Turn the project's own errors, which a retry cannot mend, into a failure of one line; end with a killed run."""
+    if (run := multiprocessing.parent_process()) is not None and run.pid is not None:
+        # Dagster's step goes on when its run was killed, and never ends: nobody reads what it has to tell
+        end_with(run.pid)
     try:
         yield
     except AgriAssetsError as error:

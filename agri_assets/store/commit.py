@@ -246,13 +246,25 @@ def locked(target: Path, what: str, timeout_s: float = 0.0, keep: bool = True) -
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
     except Timeout:
-        raise StoreError(f"{what} is in use by another process ({path} is locked); wait for it or stop it") from None
+        raise StoreError(f"{what} is in use by {_holder(path)} ({path} is locked); wait for it or stop it") from None
     try:
         yield
     finally:
         if not keep:
             path.unlink(missing_ok=True)
         lock.release()
+
+
+def _holder(path: Path) -> str:
+    """Who holds the lock of a file, as far as the system tells: Linux lists the locks of this machine."""
+    try:
+        file = path.stat()
+        place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+        held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        numbers = [fields[4] for fields in held if len(fields) > 5 and fields[5] == place]
+    except OSError:
+        numbers = []
+    return f"another process (number {numbers[0]})" if numbers else "another process"
 
 
 def flush(path: Path) -> None:

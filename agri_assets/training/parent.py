@@ -1,4 +1,4 @@
-"""A training ends with the process that started it, so that a retry never makes two writers."""
+"""Work ends with the process that started it, so that a retry never makes two writers."""
 
 import logging
 import os
@@ -30,7 +30,12 @@ def watch_parent(environment: Mapping[str, str] = os.environ) -> None:
         return
     if not named.isdecimal():
         raise ConfigError(f"{PARENT_VARIABLE}={named}: expected a process id; unset it for a training by hand")
-    threading.Thread(target=_watch, args=(int(named),), name="parent-watch", daemon=True).start()
+    end_with(int(named))
+
+
+def end_with(pid: int) -> None:
+    """End this process as soon as another one is gone; see `watch_parent`."""
+    threading.Thread(target=_watch, args=(pid,), name="parent-watch", daemon=True).start()
 
 
 def _watch(pid: int) -> None:
@@ -54,5 +59,5 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _end(pid: int) -> None:
-    logger.error("process %d, which started this training, is gone: stopping; run it again to resume", pid)
+    logger.error("process %d, which started this work, is gone: stopping; run it again to resume", pid)
     os._exit(1)
