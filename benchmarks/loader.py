@@ -3,7 +3,7 @@
     python -m benchmarks.loader [--size 10980] [--quick]
 
 All read the pixels of one sample cube: uint16, ten bands, 64 px tiles, two workers, a warm file cache, no augmentation
-but in the row that says so. They take turns for a few rounds, since a machine's speed drifts from minute to minute.
+but in the row that says so. They take turns, twice, since a machine's speed drifts from minute to minute.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from benchmarks.phases import Phase, mean, measure
 from benchmarks.results_file import Row, publish
 
 QUICK = 6144
-ROUNDS = 3
+ROUNDS = 2
 PACKAGES = ("torch", "zarr", "zarrs", "numpy")
 TORCHGEO = "torchgeo==0.8.1"
 READERS = {
@@ -42,7 +42,7 @@ READERS = {
 def made(size: int) -> tuple[Path, Path]:
     """A sample cube of one date, and a GeoTIFF of its pixels; made once, in `benchmarks/.work`."""
     root = WORK / f"loader-{size}"
-    paths, picture = CollectionPaths(root, "bench"), root / "pixels.tif"
+    paths, picture = CollectionPaths(root, "bench"), root / "geotiff" / "pixels.tif"
     if not picture.exists():
         safe, _ = scene(size)
         shutil.rmtree(root, ignore_errors=True)
@@ -61,6 +61,7 @@ def write_geotiff(cube: Path, picture: Path) -> None:
     compression = {"compress": "deflate", "predictor": 2, "bigtiff": "if_safer"}
     place = {"crs": info.grid.crs, "transform": rasterio.Affine(*info.grid.transform[:6])}
     shape = {"height": info.height, "width": info.width, "count": len(info.bands), "dtype": np.uint16}
+    picture.parent.mkdir(parents=True, exist_ok=True)
     staging = picture.with_suffix(".part")
     with rasterio.open(staging, "w", driver="GTiff", **options, **compression, **place, **shape) as file:
         for y, x in info.shards:
@@ -77,7 +78,7 @@ def rival_python() -> str:
         print("installing TorchGeo in an environment of its own", file=sys.stderr, flush=True)
         shutil.rmtree(place, ignore_errors=True)
         uv = [sys.executable, "-m", "uv"]
-        same = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "numpy", "rasterio")]
+        same = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "numpy", "rasterio", "requests")]
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
         subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), TORCHGEO, *same], check=True)
         (place / "whole").touch()
