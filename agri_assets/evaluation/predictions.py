@@ -1,6 +1,6 @@
 """Predict samples in streaming order, and keep the predictions so that every figure can be recomputed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -64,21 +64,3 @@ def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     """Write `predictions.parquet` atomically."""
     with staged(path) as staging:
         frame.to_parquet(staging, index=False)
-
-
-def class_names(samples: SampleTable, read: Callable[[str], pd.DataFrame]) -> npt.NDArray[np.object_]:
-    """The `class_name` of each sample from the tile indexes; None where the index has none.
-
-    Args:
-        samples: The samples.
-        read: Gives the tile index of a tile by its name.
-    """
-    names = np.full(len(samples.label), None, dtype=object)
-    for number, tile in enumerate(samples.tiles):
-        mine = np.flatnonzero(samples.tile == number)
-        if len(mine):
-            index = read(tile).set_index(["slot", "row", "col"])["class_name"]
-            keys = pd.MultiIndex.from_arrays([samples.slot[mine], samples.row[mine], samples.col[mine]])
-            found = index.reindex(keys)
-            names[mine] = found.astype(object).where(found.notna(), None).to_numpy(dtype=object)
-    return names

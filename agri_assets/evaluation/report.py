@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from agri_assets.config import Collection
 from agri_assets.errors import EvaluationError
@@ -16,14 +15,13 @@ from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
 from agri_assets.evaluation.intervals import intervals
 from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
-from agri_assets.evaluation.predictions import class_names, predict, prediction_frame, write_predictions
+from agri_assets.evaluation.predictions import predict, prediction_frame, write_predictions
 from agri_assets.evaluation.records import ClassScores, Metrics, command, read_current, warnings_for
 from agri_assets.evaluation.report_page import ReportContent, report_page
 from agri_assets.loading.samples import SampleTable, load_samples
 from agri_assets.models.contract import ModelContract
 from agri_assets.models.predictor import load_predictor
 from agri_assets.splits.build import check_splits
-from agri_assets.splits.rows import index_blocks
 from agri_assets.splits.summary import SplitSummary
 from agri_assets.store.commit import staged, write_bytes, write_json, write_text
 from agri_assets.store.fingerprint import fingerprint, run_name
@@ -128,7 +126,7 @@ def _make(subject: Subject, run: str) -> Outcome:
         )
         for split, samples in tables.items()
     }
-    names = class_names(tables["test"], lambda tile: _classes(subject.paths, tile))
+    names = tables["test"].class_name
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], names)
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], names)
@@ -144,13 +142,6 @@ def _make(subject: Subject, run: str) -> Outcome:
             write_bytes(staging / PICTURES[name], png)
         write_text(staging / "report.html", report_page(content))
     return _outcome(subject, folder, metrics, predictions, tuple(pictures), warnings)
-
-
-def _classes(paths: CollectionPaths, tile: str) -> pd.DataFrame:
-    """The class of every row of a tile index, and where its pixels are."""
-    blocks = index_blocks(paths, tile, ("slot", "row", "col", "class_name"))
-    frame: pd.DataFrame = pa.Table.from_batches(list(blocks)).to_pandas()
-    return frame
 
 
 def measure(

@@ -1,6 +1,7 @@
 """The samples of one split: where each lies in which cube, and what it is labelled.
 
-Nine bytes a sample: what many have in common (names of tiles, dates of slots, cells of positions) is kept once.
+Ten bytes a sample: what many have in common (names of tiles and classes, dates of slots, cells of positions) is kept
+once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.errors import SplitError
 from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import tile_id
-from agri_assets.splits.chosen import AGRICULTURAL, TileSamples, chosen
+from agri_assets.splits.chosen import NAMELESS, Kind, TileSamples, chosen
 from agri_assets.splits.settings import Role
 from agri_assets.splits.shards import positions
 from agri_assets.splits.summary import materialise, read_summary
@@ -54,6 +55,8 @@ class SampleTable:
         row: Row of the position.
         col: Column of the position.
         label: 1 agricultural, 0 not; uint8.
+        kind: Index into `kinds`; uint8.
+        kinds: The classes that labels name, each with its label.
     """
 
     places: tuple[TilePlaces, ...]
@@ -62,6 +65,8 @@ class SampleTable:
     row: Small
     col: Small
     label: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    kinds: tuple[Kind, ...]
 
     def __len__(self) -> int:
         return len(self.tile)
@@ -90,6 +95,11 @@ class SampleTable:
         return found
 
     @property
+    def class_name(self) -> NDArray[np.object_]:
+        """The class of each sample, None where it has no name."""
+        return _objects([kind.name for kind in self.kinds])[self.kind]
+
+    @property
     def cell(self) -> NDArray[np.object_]:
         """Ground cell of each sample (archives: content hash)."""
         found = np.full(len(self), None, dtype=object)
@@ -100,8 +110,8 @@ class SampleTable:
 
     def take(self, which: NDArray[Any]) -> "SampleTable":
         """The samples of a mask, or of indexes in their order."""
-        tile, slot, row, col, label = (self.tile, self.slot, self.row, self.col, self.label)
-        return SampleTable(self.places, tile[which], slot[which], row[which], col[which], label[which])
+        tile, slot, row, col = (column[which] for column in (self.tile, self.slot, self.row, self.col))
+        return SampleTable(self.places, tile, slot, row, col, self.label[which], self.kind[which], self.kinds)
 
 
 def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
@@ -120,13 +130,17 @@ def load_samples(paths: CollectionPaths, role: Role) -> SampleTable:
     shapes = {tile: positions(cube_info(paths.cube(tile))) for tile in tiles}
     places: list[TilePlaces] = []
     parts: list[tuple[NDArray[Any], ...]] = []
+    kinds: tuple[Kind, ...] = ()
     with local_copy(paths.assignments) as file:
         for found in chosen(file, paths, shapes, role):
             parts.extend(_columns(found, len(places)))
             places.append(TilePlaces(found.tile, found.dates, tuple(found.days), tuple(found.cells), found.cell))
+            kinds = tuple(found.kinds)
     if not parts:
         raise SplitError(f"{paths.assignments}: split {role} is empty; {again}")
-    return SampleTable(tuple(places), *(np.concatenate(column) for column in zip(*parts, strict=True)))
+    tile, slot, row, col, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
+    label = np.array([kind.agricultural for kind in kinds], dtype=np.uint8)[kind]
+    return SampleTable(tuple(places), tile, slot, row, col, label, kind, kinds)
 
 
 def position_samples(
@@ -158,18 +172,17 @@ def position_samples(
         codes_of[row[mine], col[mine]] = codes[mine]
     places = TilePlaces(tile, day, tuple(days), tuple(names), cell)
     count = len(slot)
-    columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col), np.zeros(count, np.uint8))
-    return SampleTable((places,), *columns)
+    columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col))
+    return SampleTable((places,), *columns, np.zeros(count, np.uint8), np.zeros(count, np.uint8), NAMELESS)
 
 
 def _columns(found: TileSamples, code: int) -> list[tuple[NDArray[Any], ...]]:
     """The columns of a tile's samples, slot by slot."""
     columns = []
-    for slot, labels in sorted(found.slots.items()):
-        row, col = np.nonzero(labels)
-        label = (labels[row, col] == AGRICULTURAL).astype(np.uint8)
+    for slot, kinds in sorted(found.slots.items()):
+        row, col = np.nonzero(kinds)
         constant = (_small(np.full(len(row), value)) for value in (code, slot))
-        columns.append((*constant, _small(row), _small(col), label))
+        columns.append((*constant, _small(row), _small(col), kinds[row, col] - 1))
     return columns
 
 

@@ -48,11 +48,11 @@ class HybridOptions(NetworkOptions):
 
 
 class CnnVitHybrid(nn.Module):
-    """CNN feature map to tokens, position embedding, pre-norm transformer encoder, mean over tokens, one logit."""
+    """CNN feature map to tokens, position embedding, pre-norm transformer encoder, mean over tokens, logits."""
 
     positions: Tensor
 
-    def __init__(self, trunk: nn.Module, channels: int, grid: int, options: HybridOptions) -> None:
+    def __init__(self, trunk: nn.Module, channels: int, grid: int, options: HybridOptions, outputs: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.project = nn.Conv2d(channels, options.width, kernel_size=1)
@@ -64,12 +64,12 @@ class CnnVitHybrid(nn.Module):
         )
         self.norm = nn.LayerNorm(options.width)
         self.drop = nn.Dropout(options.drop_rate)
-        self.head = nn.Linear(options.width, 1)
+        self.head = nn.Linear(options.width, outputs)
         nn.init.normal_(self.head.weight, std=LOGIT_STD)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Standardised tiles (b, bands, edge, edge) to logits (b, 1)."""
+        """Standardised tiles (b, bands, edge, edge) to logits (b, outputs)."""
         features: Tensor = self.trunk(tiles)[-1]
         tokens = self.project(features).flatten(2).transpose(1, 2) + self.positions
         summary = self.norm(self.blocks(tokens)).mean(dim=1)
@@ -77,8 +77,8 @@ class CnnVitHybrid(nn.Module):
         return logits
 
 
-def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> nn.Module:
-    """The untrained network: standardised tiles (b, bands, tile_size, tile_size) to logits (b,).
+def build(bands: int, tile_size: int, options: Mapping[str, Any], outputs: int = 1) -> nn.Module:
+    """The untrained network: standardised tiles (b, bands, tile_size, tile_size) to logits (b, outputs).
 
     Raises:
         ModelError: An option is unknown or out of range, the trunk is no CNN that timm can cut, or it has no stage of
@@ -90,7 +90,7 @@ def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> nn.Module:
     # trunks round the edge of their maps up or down as their padding has it, so the grid is found by trying
     with torch.no_grad():
         grid = trunk.eval()(torch.zeros(1, bands, edge, edge))[-1].shape[-1]
-    return TileClassifier(CnnVitHybrid(trunk.train(), channels, grid, chosen), edge)
+    return TileClassifier(CnnVitHybrid(trunk.train(), channels, grid, chosen, outputs), edge)
 
 
 def _cut_trunk(bands: int, options: HybridOptions) -> tuple[nn.Module, int]:

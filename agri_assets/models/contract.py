@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agri_assets.errors import ModelError
+from agri_assets.loading.classes import Classes
 from agri_assets.models.registry import Framework
 from agri_assets.store.commit import read_json, write_json
 from agri_assets.training.recipe import ModelName
@@ -35,6 +36,8 @@ class ModelContract(BaseModel):
         split_fingerprint: The split it was trained on.
         proof: How far that split is known to be disjoint.
         options: Arguments the network was built with.
+        classes: What its outputs stand for; empty for a single logit of agricultural.
+        test_orientations: Whether predictions are means over the eight orientations of a tile.
         parameters: Trainable parameters.
         weights_digest: SHA-256 (hex) of `weights.safetensors`.
     """
@@ -53,6 +56,8 @@ class ModelContract(BaseModel):
     split_fingerprint: str
     proof: str
     options: dict[str, int | float | bool | str]
+    classes: Classes = ()
+    test_orientations: bool = False
     parameters: int
     weights_digest: str
 

@@ -21,8 +21,8 @@ class EfficientNetOptions(NetworkOptions):
     drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
 
-def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> nn.Module:
-    """The untrained network: standardised tiles (b, bands, tile_size, tile_size) to logits (b,).
+def build(bands: int, tile_size: int, options: Mapping[str, Any], outputs: int = 1) -> nn.Module:
+    """The untrained network: standardised tiles (b, bands, tile_size, tile_size) to logits (b, outputs).
 
     Raises:
         ModelError: An option is unknown or out of range.
@@ -32,7 +32,7 @@ def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> nn.Module:
         "efficientnet_b3",
         pretrained=False,
         in_chans=bands,
-        num_classes=1,
+        num_classes=outputs,
         drop_rate=chosen.drop_rate,
         drop_path_rate=chosen.drop_path_rate,
     )

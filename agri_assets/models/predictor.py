@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agri_assets.errors import ModelError
+from agri_assets.loading.augment import ORIENTATIONS, orient
+from agri_assets.loading.classes import agricultural_logit
 from agri_assets.models.contract import ModelContract
 from agri_assets.models.registry import build_network
 from agri_assets.models.weights import WEIGHTS_FILE, load_weights, set_weights
@@ -24,7 +26,7 @@ class Forward(Protocol):
     """One forward pass without gradients."""
 
     def __call__(self, pixels: Pixels) -> Floats:
-        """Logits (b,) for pixels (b, bands, height, width)."""
+        """Logits (b, outputs) for pixels (b, bands, height, width)."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,17 @@ class Predictor:
             )
         if not len(pixels):
             return np.empty(0)
-        logits = [self.forward(pixels[start : start + CHUNK]) for start in range(0, len(pixels), CHUNK)]
-        return sigmoid(np.concatenate(logits))
+        return np.concatenate([self._chunk(pixels[start : start + CHUNK]) for start in range(0, len(pixels), CHUNK)])
+
+    def _chunk(self, pixels: Pixels) -> Floats:
+        turns = range(ORIENTATIONS) if self.contract.test_orientations else (0,)
+        logits = (agricultural_logit(self.forward(turned(pixels, turn)), self.contract.classes) for turn in turns)
+        return np.asarray(np.mean([sigmoid(one) for one in logits], axis=0))
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Tiles (b, bands, height, width) in one of the eight orientations, contiguous."""
+    return np.ascontiguousarray(orient(pixels.reshape(-1, *pixels.shape[2:]), orientation)).reshape(pixels.shape)
 
 
 def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> Floats:
@@ -76,7 +87,8 @@ def load_predictor(run_folder: Path) -> Predictor:
     arrays = load_weights(path)
     if file_digest(path) != contract.weights_digest:
         raise ModelError(f"{path}: is not the file its contract names (digests differ); train the model again")
-    network = build_network(contract.model, len(contract.bands), contract.tile_size, contract.options)
+    outputs = len(contract.classes) or 1
+    network = build_network(contract.model, len(contract.bands), contract.tile_size, contract.options, outputs)
     set_weights(network, contract.framework, arrays, str(path))
     forward = _torch_forward if contract.framework == "torch" else _keras_forward
     return Predictor(contract, forward(network, contract))
@@ -106,6 +118,6 @@ def _keras_forward(network: Any, contract: ModelContract) -> Forward:
 
     def forward(pixels: Pixels) -> Floats:
         bands_last = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1), dtype=np.float32)
-        return np.asarray(model.predict_on_batch(bands_last), dtype=np.float64)[:, 0]
+        return np.asarray(model.predict_on_batch(bands_last), dtype=np.float64)
 
     return forward

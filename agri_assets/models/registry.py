@@ -18,7 +18,7 @@ class ModelSpec:
 
     Attributes:
         framework: What it is written in.
-        module: The module whose `build(bands, tile_size, options)` makes it.
+        module: The module whose `build(bands, tile_size, options, outputs)` makes it.
     """
 
     framework: Framework
@@ -38,8 +38,8 @@ def choose_backend(framework: Framework) -> None:
         os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
-def build_network(name: ModelName, bands: int, tile_size: int, options: Mapping[str, Any]) -> Any:
-    """An untrained network: standardised tiles to one logit each.
+def build_network(name: ModelName, bands: int, tile_size: int, options: Mapping[str, Any], outputs: int = 1) -> Any:
+    """An untrained network: standardised tiles to logits (b, outputs).
 
     A `torch.nn.Module` takes (b, bands, edge, edge), a `keras.Model` (b, edge, edge, bands).
 
@@ -48,6 +48,7 @@ def build_network(name: ModelName, bands: int, tile_size: int, options: Mapping[
         bands: Bands of a tile, 1 or more.
         tile_size: Edge of a tile in pixels, 32 to 256.
         options: The recipe's `options`; each network's module says what it knows.
+        outputs: One logit of agricultural, or one for each class.
 
     Raises:
         ModelError: There is no such network, or an option is unknown or out of range.
@@ -55,4 +56,4 @@ def build_network(name: ModelName, bands: int, tile_size: int, options: Mapping[
     if name not in MODELS:
         raise ModelError(f"no model {name!r}; there are {', '.join(MODELS)}")
     choose_backend(MODELS[name].framework)
-    return importlib.import_module(MODELS[name].module).build(bands, tile_size, options)
+    return importlib.import_module(MODELS[name].module).build(bands, tile_size, options, outputs)

@@ -21,8 +21,8 @@ class ResNetOptions(NetworkOptions):
     norm_momentum: float = Field(default=0.9, ge=0, lt=1)
 
 
-def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> Any:
-    """The untrained `keras.Model`: standardised tiles (b, tile_size, tile_size, bands) to logits (b, 1).
+def build(bands: int, tile_size: int, options: Mapping[str, Any], outputs: int = 1) -> Any:
+    """The untrained `keras.Model`: standardised tiles (b, tile_size, tile_size, bands) to logits (b, outputs).
 
     Raises:
         ModelError: An option is unknown or out of range.
@@ -36,8 +36,8 @@ def build(bands: int, tile_size: int, options: Mapping[str, Any]) -> Any:
     trunk = keras.models.clone_model(trunk, clone_function=lambda layer: _remade(layer, chosen.norm_momentum))
     features = keras.layers.Dropout(chosen.drop_rate, name="drop")(trunk.output)
     start = keras.initializers.RandomNormal(stddev=LOGIT_STD)
-    # the logit stays float32 under mixed precision, as Keras's guide asks of last layers
-    logit = keras.layers.Dense(1, kernel_initializer=start, dtype="float32", name="logit")(features)
+    # logits stay float32 under mixed precision, as Keras's guide asks of last layers
+    logit = keras.layers.Dense(outputs, kernel_initializer=start, dtype="float32", name="logit")(features)
     return keras.Model(trunk.inputs, logit, name="resnet50")
 
 

@@ -29,7 +29,7 @@ class Standardise(nn.Module):
 
 
 class TileClassifier(nn.Module):
-    """A network that gives one logit per tile, behind an optional change of the tiles' edge."""
+    """A network that gives logits for each tile, behind an optional change of the tiles' edge."""
 
     def __init__(self, backbone: nn.Module, input_size: int) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class TileClassifier(nn.Module):
         self.input_size = input_size
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Standardised tiles (b, bands, height, width) to logits (b,)."""
+        """Standardised tiles (b, bands, height, width) to logits (b, outputs)."""
         if self.input_size and self.input_size != tiles.shape[-1]:
             size = (self.input_size, self.input_size)
             tiles = functional.interpolate(tiles, size, mode="bilinear", align_corners=False, antialias=True)
         logits: Tensor = self.backbone(tiles)
-        return logits.squeeze(1)
+        return logits
 
 
 def jitter(tiles: Tensor, deviation: float) -> Tensor:

@@ -1,10 +1,11 @@
-"""The samples of one split as maps: one byte per position and acquisition, in the order of the pixels."""
+"""The samples of one split as maps of their kinds: a byte per position and acquisition, in the order of the pixels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,36 @@ from agri_assets.splits.rows import Pair, numbers, paired, texts
 from agri_assets.splits.settings import Role
 from agri_assets.store.layout import CollectionPaths
 
-OTHER, AGRICULTURAL = 1, 2
-"""What maps hold where a sample is in the split; 0 where none is."""
+MOST_KINDS = 255
+"""What a byte can tell apart, besides 0 where no sample is."""
+
+
+class Kind(NamedTuple):
+    """What samples may have in common: the name of a class (None where it has none) and the label."""
+
+    name: str | None
+    agricultural: bool
+
+
+NAMELESS = (Kind(None, False), Kind(None, True))
+"""The kinds of samples whose classes have no names, or more names than a byte can tell apart."""
+
+
+class Kinds:
+    """Numbers of kinds, from 1, as they come."""
+
+    def __init__(self) -> None:
+        self._codes = {kind: code for code, kind in enumerate(NAMELESS, start=1)}
+
+    def code(self, kind: Kind) -> int:
+        """The number of a kind."""
+        if kind not in self._codes and len(self._codes) == MOST_KINDS:
+            kind = NAMELESS[kind.agricultural]
+        return self._codes.setdefault(kind, len(self._codes) + 1)
+
+    def __iter__(self) -> Iterator[Kind]:
+        """All kinds, in order of their numbers."""
+        return iter(self._codes)
 
 
 @dataclass
@@ -27,7 +56,8 @@ class TileSamples:
     Attributes:
         tile: The tile.
         shape: Its rows and columns of positions.
-        slots: By slot on the cube's time axis, a map of `OTHER` and `AGRICULTURAL`, (rows, columns), uint8.
+        kinds: The numbers of kinds, of all tiles.
+        slots: By slot on the cube's time axis, a map of these numbers, 0 where no sample is, (rows, columns), uint8.
         dates: By slot, the place in `days` of each position's date, (rows, columns), int16: one day for a whole slot of
             scenes, a day for each image of an archive that knows them.
         days: Days of acquisition (ISO), None where unknown.
@@ -37,6 +67,7 @@ class TileSamples:
 
     tile: str
     shape: tuple[int, int]
+    kinds: Kinds = field(default_factory=Kinds)
     slots: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     dates: dict[int, NDArray[np.int16]] = field(default_factory=dict)
     days: dict[str | None, int] = field(default_factory=dict)
@@ -47,19 +78,19 @@ class TileSamples:
         self.cell = np.full(self.shape, -1, dtype=np.int32)
 
     def __len__(self) -> int:
-        return sum(int(np.count_nonzero(labels)) for labels in self.slots.values())
+        return sum(int(np.count_nonzero(kinds)) for kinds in self.slots.values())
 
     def add(self, pair: Pair, role: Role) -> None:
         """Take up those of some rows that are in the split."""
         wanted = np.flatnonzero(texts(pair.assigned, "split").of({role: True}, False))
         slot, row, col = (numbers(pair.index, name, np.int32)[wanted] for name in ("slot", "row", "col"))
-        label = numbers(pair.assigned, "label", np.int8, absent=0)[wanted]
+        kind = self._kinds(pair, wanted)
         date, cell = texts(pair.assigned, "date"), texts(pair.assigned, "cell")
         day = self._days(date.names)[date.codes[wanted]]
         for number in np.unique(slot).tolist():
             mine = slot == number
-            labels = self.slots.setdefault(number, np.zeros(self.shape, dtype=np.uint8))
-            labels[row[mine], col[mine]] = np.where(label[mine] == 1, AGRICULTURAL, OTHER)
+            kinds = self.slots.setdefault(number, np.zeros(self.shape, dtype=np.uint8))
+            kinds[row[mine], col[mine]] = kind[mine]
             days = self.dates.setdefault(number, np.zeros(self.shape, dtype=np.int16))
             days[row[mine], col[mine]] = day[mine]
         codes = cell.codes[wanted]
@@ -67,6 +98,17 @@ class TileSamples:
         for code in np.unique(codes).tolist():
             numbered[code] = self.cells.setdefault(cell.names[code], len(self.cells))
         self.cell[row, col] = numbered[codes]
+
+    def _kinds(self, pair: Pair, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The numbers of the kinds of some rows."""
+        classes = texts(pair.index, "class_name")
+        label = numbers(pair.assigned, "label", np.int8, absent=0)[wanted] == 1
+        # the code of no name, -1, becomes 0
+        both = (classes.codes[wanted] + 1) * 2 + label
+        names, codes = (None, *classes.names), np.zeros(2 * len(classes.names) + 2, dtype=np.uint8)
+        for number in np.unique(both).tolist():
+            codes[number] = self.kinds.code(Kind(names[number // 2], bool(number % 2)))
+        return np.asarray(codes[both])
 
     def _days(self, names: Sequence[str | None]) -> NDArray[np.int16]:
         """The place in `days` of some names, and behind them that of no date, which has the code -1."""
@@ -89,10 +131,11 @@ def chosen(
         CubeError: An index names slots that its cube has given up, or files of the samples' slots are gone.
     """
     rows: Iterable[tuple[str, Iterator[Pair]]] = groupby(
-        paired(file, paths, tuple(shapes), ("slot", "row", "col")), key=attrgetter("tile")
+        paired(file, paths, tuple(shapes), ("slot", "row", "col", "class_name")), key=attrgetter("tile")
     )
+    kinds = Kinds()
     for tile, pairs in rows:
-        found, named = TileSamples(tile, shapes[tile]), set[int]()
+        found, named = TileSamples(tile, shapes[tile], kinds), set[int]()
         for pair in pairs:
             named.update(np.unique(numbers(pair.index, "slot", np.int32)).tolist())
             found.add(pair, role)

@@ -131,8 +131,8 @@ def _shards(samples: Iterable[TileSamples], cubes: Mapping[str, Path]) -> Iterat
     """The shards that hold samples, as stored."""
     for tile in samples:
         reader = ShardReader.open(cubes[tile.tile])
-        for slot, labels in sorted(tile.slots.items()):
-            row, col = np.nonzero(labels)
+        for slot, kinds in sorted(tile.slots.items()):
+            row, col = np.nonzero(kinds)
             number = reader.layout.shard_of(np.full(len(row), slot), row, col)
             for shard, mine in grouped(number):
                 yield _Shard(reader, shard, reader.layout.place_of(row[mine], col[mine]))

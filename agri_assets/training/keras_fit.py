@@ -179,7 +179,7 @@ def fit(task: Task, recorder: Recorder) -> None:
         epochs=recipe.epochs,
         initial_epoch=recorder.epoch,
         callbacks=[EpochLoop(task, recorder, data, average)],
-        class_weight={0: light, 1: heavy} if recipe.balance else None,
+        class_weight={0: light, 1: heavy} if recipe.balance == "weights" else None,
         shuffle=False,
         verbose=0,
     )

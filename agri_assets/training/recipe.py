@@ -24,9 +24,22 @@ class Recipe(Settings):
         ema_decay: Decay of the exponential moving average of the weights; 0 turns it off.
         orientations: Random flips and quarter turns of the train samples (the eight orientations).
         jitter: Standard deviation of a random gain and offset per sample and band, in the band's own deviations.
-        balance: Weigh the loss so that both classes count alike.
+        brightness: The same, but common to all bands of a sample.
+        noise: Standard deviation of noise per pixel, in the band's own deviations.
+        band_dropout: Probability that a train sample loses some of its bands.
+        coarse_dropout: Probability that rectangles of a train sample are blanked.
+        cutmix: Alpha of CutMix (Yun et al., 2019, arXiv:1905.04899); 0 turns it off.
+        mixup: Alpha of MixUp (Zhang et al., 2017, arXiv:1710.09412); 0 turns it off. With both, each batch draws one.
+        mix_probability: Share of batches that are mixed, where either is on.
+        fine_classes: Learn the classes that labels name, where they name more than two; the probability of
+            agricultural is the sum of those of its classes.
+        balance: `weights` weighs the loss, `sampling` draws samples, so that both classes count alike.
         patience: Stop after this many epochs without a better val ROC AUC; 0 never stops early.
         precision: Numeric precision of the forward and backward pass.
+        compile: Let torch compile the network.
+        pretrained: Weights to begin with: `hub` (timm's, downloaded) or a safetensors file; nothing begins at random.
+        test_orientations: Predict as the mean over the eight orientations of a tile.
+        checkpoint_minutes: Time between two checkpoints within an epoch.
         workers: Loader processes; -1 chooses by the machine.
         shuffle_shards: Shards mixed in the shuffle buffer.
         seed: Seed of weights, order and augmentation.
@@ -43,9 +56,21 @@ class Recipe(Settings):
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     orientations: bool = True
     jitter: float = Field(default=0.0, ge=0)
-    balance: bool = False
+    brightness: float = Field(default=0.0, ge=0)
+    noise: float = Field(default=0.0, ge=0)
+    band_dropout: float = Field(default=0.0, ge=0, le=1)
+    coarse_dropout: float = Field(default=0.0, ge=0, le=1)
+    cutmix: float = Field(default=0.0, ge=0)
+    mixup: float = Field(default=0.0, ge=0)
+    mix_probability: float = Field(default=1.0, ge=0, le=1)
+    fine_classes: bool = True
+    balance: Literal["none", "weights", "sampling"] = "none"
     patience: int = Field(default=0, ge=0)
     precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    compile: bool = False
+    pretrained: str = ""
+    test_orientations: bool = False
+    checkpoint_minutes: float = Field(default=1.0, ge=0)
     workers: int = Field(default=-1, ge=-1)
     shuffle_shards: int = Field(default=8, ge=1)
     seed: int = 0

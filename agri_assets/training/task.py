@@ -62,7 +62,7 @@ class Task:
     @property
     def class_weights(self) -> tuple[float, float]:
         """Loss weights of label 0 and 1."""
-        return class_weights(self.train.label, self.recipe.balance)
+        return class_weights(self.train.label, self.recipe.balance == "weights")
 
     @property
     def workers(self) -> int:

@@ -91,7 +91,7 @@ class TileTraining(lightning.LightningModule):
             pixels, labels = pixels.repeat(2, 1, 1, 1), labels.repeat(2)
         recipe = self.task.recipe
         tiles = self.standardise(pixels)
-        logits = self.network(jitter(tiles, recipe.jitter) if recipe.jitter else tiles)
+        logits = self.network(jitter(tiles, recipe.jitter) if recipe.jitter else tiles)[:, 0]
         smooth = labels * (1.0 - recipe.label_smoothing) + recipe.label_smoothing / 2
         light, heavy = self.task.class_weights
         return binary_cross_entropy_with_logits(logits, smooth, weight=labels * (heavy - light) + light)
@@ -115,7 +115,7 @@ class TileTraining(lightning.LightningModule):
         """Keep the logits of one val batch."""
         pixels, labels = batch
         network = self.network if self.average is None else self.average.module
-        self.scored.append((network(self.standardise(pixels)).float(), labels))
+        self.scored.append((network(self.standardise(pixels))[:, 0].float(), labels))
 
     def on_validation_epoch_end(self) -> None:
         """Record the epoch and keep the weights if they are the best so far."""

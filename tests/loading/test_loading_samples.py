@@ -20,6 +20,7 @@ from agri_assets.loading.samples import SampleTable, TilePlaces, load_samples, p
 from agri_assets.loading.stream import TileStream
 from agri_assets.splits import rows
 from agri_assets.splits.build import build_splits
+from agri_assets.splits.chosen import NAMELESS, Kind, Kinds
 from agri_assets.store.layout import ARCHIVE_TILE
 from tests.splits.worlds import made_archive
 
@@ -39,6 +40,10 @@ def test_the_table_is_the_join_of_both_files(split_world, role, block, monkeypat
     expected = joined(split_world.paths, split_world.grids, role)
     for name in ("tile_id", "date", "cell", "slot", "row", "col", "label"):
         assert np.array_equal(getattr(table, name), expected[name].to_numpy()), name
+    classes = expected["class_name"].astype(object)
+    assert table.class_name.tolist() == classes.where(classes.notna(), None).tolist()
+    assert {kind.agricultural for kind in table.kinds} == {True, False}
+    assert [table.kinds[code].agricultural for code in table.kind] == (expected["label"] == 1).tolist()
     assert [table.tiles[code] for code in table.tile] == expected["tile"].tolist()
 
 
@@ -56,13 +61,13 @@ def test_each_image_of_an_archive_keeps_its_own_date(tmp_path):
 def test_what_is_taken_keeps_its_names(train):
     chosen = np.random.default_rng(0).permutation(len(train))[:50]
     some = train.take(chosen)
-    for name in ("tile_id", "date", "cell", "label"):
+    for name in ("tile_id", "date", "cell", "label", "class_name"):
         assert np.array_equal(getattr(some, name), getattr(train, name)[chosen])
 
 
 def test_a_sample_costs_few_bytes(train):
-    arrays = [getattr(train, field.name) for field in fields(train) if field.name != "places"]
-    assert sum(array.nbytes for array in arrays) == 9 * len(train)
+    arrays = [getattr(train, field.name) for field in fields(train) if field.name not in ("places", "kinds")]
+    assert sum(array.nbytes for array in arrays) == 10 * len(train)
 
 
 def test_rows_beyond_16_bits_are_kept():
@@ -128,7 +133,8 @@ def many_dates(tile: str, slots: int, edge: int = 48) -> SampleTable:
     slot, row, col = (axis.ravel() for axis in np.mgrid[:slots, :edge, :edge])
     places = TilePlaces(tile, {}, (), ("",), np.zeros((edge, edge), np.int32))
     zero, small = np.zeros(len(slot), np.int16), (slot.astype(np.int16), row.astype(np.int16), col.astype(np.int16))
-    return SampleTable((places,), zero, *small, np.zeros(len(slot), np.uint8))
+    nothing = np.zeros(len(slot), np.uint8)
+    return SampleTable((places,), zero, *small, nothing, nothing, NAMELESS)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -155,3 +161,12 @@ def test_orders_made_in_pieces_are_those_made_at_once(piece, monkeypatch):
     mixed = epoch_order(shard, batches, (5, 2), 8)
     monkeypatch.setattr(order, "PIECE", 2**16)
     assert np.array_equal(mixed, epoch_order(shard, batches, (5, 2), 8))
+
+
+def test_more_kinds_than_a_byte_can_tell_become_nameless():
+    kinds = Kinds()
+    codes = [kinds.code(Kind(f"crop {number}", number % 2 == 0)) for number in range(400)]
+    assert codes[:253] == list(range(3, 256))
+    assert set(codes[253::2]) == {1}
+    assert set(codes[254::2]) == {2}
+    assert len(list(kinds)) == 255

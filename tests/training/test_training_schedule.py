@@ -95,9 +95,9 @@ def test_one_line_per_epoch(caplog):
 
 
 def test_overrides_are_laid_over_a_recipe():
-    settings = parse_overrides(["epochs=3", "learning_rate=1e-2", "options.depth=6", "balance=true"])
+    settings = parse_overrides(["epochs=3", "learning_rate=1e-2", "options.depth=6", "balance=weights"])
     recipe = override(Recipe(options={"width": 64}), settings)
-    assert (recipe.epochs, recipe.learning_rate, recipe.balance) == (3, 0.01, True)
+    assert (recipe.epochs, recipe.learning_rate, recipe.balance) == (3, 0.01, "weights")
     assert recipe.options == {"width": 64, "depth": 6}
 
 
