@@ -16,7 +16,7 @@ from agri_assets.training.recipe import ModelName, Recipe
 
 CODE_VERSION = "1"
 
-NO_EFFECT = {"workers"}
+NO_EFFECT = {"workers", "checkpoint_minutes", "preset"}
 """Settings of a recipe that change how fast a training runs, not what comes out."""
 
 
@@ -64,7 +64,9 @@ def plan_training(
     if model not in collection.models:
         known = ", ".join(collection.models)
         raise ConfigError(f"{collection.name} does not train {model!r}; it trains {known} (see `models`)")
-    recipe = override(collection.recipe_for(model), overrides or {})
+    overrides = overrides or {}
+    preset = override(Recipe(), overrides).preset if "preset" in overrides else None
+    recipe = override(collection.recipe_for(model, preset), overrides)
     full = fingerprint(
         stage="model",
         code=CODE_VERSION,
