@@ -45,7 +45,7 @@ def record(
             "framework": task.framework,
             "run": plan.run,
             "parameters": contract.parameters,
-            "classes": task.outputs,
+            "outputs": task.outputs,
             "val_roc_auc": best.val_auc,
             "val_loss": best.val_loss,
             "train_loss": best.loss,
