@@ -91,7 +91,7 @@ def _file(source: str) -> Path:
 def _fit(found: State, whole: Any, bands: int, refusal: str) -> None:
     """Adapt the first layer to the bands, and refuse what then does not fit a whole network."""
     wanted, head = whole.state_dict(), _head(whole, found)
-    for key in sorted(wanted.keys() ^ found.keys() - head):
+    for key in sorted((wanted.keys() ^ found.keys()) - head):
         raise ModelError(f"{refusal}: {'lacks' if key in wanted else 'holds an unknown'} {key}; name another file")
     first: Any = whole.pretrained_cfg["first_conv"]
     for layer in (first,) if isinstance(first, str) else first or ():

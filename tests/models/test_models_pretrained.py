@@ -23,7 +23,7 @@ def hybrid(bands, **options):
     return build_network("cnn_vit_hybrid", bands, 64, {**OPTIONS, **options}, 3)
 
 
-@pytest.mark.parametrize("bands", [1, 3, 10])
+@pytest.mark.parametrize("bands", [1, 3, 6])
 def test_a_trunk_begins_with_the_weights_of_a_file(trunk, bands):
     network = hybrid(bands)
     head = network.backbone.head.weight.detach().clone()
@@ -34,7 +34,7 @@ def test_a_trunk_begins_with_the_weights_of_a_file(trunk, bands):
         torch.testing.assert_close(found[name], wanted[name], rtol=0, atol=0)
     assert found["conv1.weight"].shape[1] == bands
     # what three equal bands gave, so many equal bands give
-    torch.testing.assert_close(found["conv1.weight"].sum(1), wanted["conv1.weight"].sum(1), rtol=0.6, atol=0.3)
+    torch.testing.assert_close(found["conv1.weight"].sum(1), wanted["conv1.weight"].sum(1))
     torch.testing.assert_close(network.backbone.head.weight, head, rtol=0, atol=0)
 
 
