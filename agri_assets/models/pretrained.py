@@ -1,4 +1,4 @@
-"""Weights to begin with, made elsewhere: timm's own from its hub, or a file of such weights."""
+"""Weights for a torch network to begin with: timm's own from its hub, or a file of such weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ def pretrained_key(source: str) -> str:
     return file_digest(_file(source)) if source not in ("", HUB) else source
 
 
-def load_pretrained(network: Any, model: ModelName, source: str, bands: int, options: Mapping[str, Any]) -> None:
+def begin_with(network: Any, model: ModelName, source: str, bands: int, options: Mapping[str, Any]) -> None:
     """Put weights into a network, all but those of its own last layers; the first layer is adapted to the bands.
 
     The file (safetensors, or tensors saved by torch) holds the weights of the whole timm network: `efficientnet_b3`, or
@@ -45,8 +45,6 @@ def load_pretrained(network: Any, model: ModelName, source: str, bands: int, opt
     Raises:
         ModelError: The weights cannot be had, or do not fit.
     """
-    if model == "resnet50":
-        raise ModelError(f"pretrained: {source}: {model} begins at random; only the torch networks begin with weights")
     name: str = model
     part = network.backbone
     if model == "cnn_vit_hybrid":

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit, targets
 from agri_assets.loading.torch_data import BatchDataset, TensorBatch, make_loader
+from agri_assets.models.pretrained import begin_with
 from agri_assets.models.torch_parts import Standardise
 from agri_assets.models.weights import WEIGHTS_FILE
 from agri_assets.store.commit import sweep
@@ -49,9 +50,12 @@ def fit(task: Task, recorder: Recorder) -> None:
     """Train from the last checkpoint, or from the start; leaves the best weights in the run folder.
 
     Raises:
+        ModelError: Weights to begin with cannot be had, or do not fit.
         TrainingError: A loss is not finite, or the checkpoint is damaged.
     """
     recipe = task.recipe
+    if recipe.pretrained and not (task.checkpoints / CHECKPOINT).exists():
+        begin_with(task.network, task.model, recipe.pretrained, len(task.split.bands), recipe.options)
     # the network's parameters stay the same objects when they move to the device
     optimizer = torch.optim.AdamW(decay_groups(task.network, recipe.weight_decay), lr=recipe.learning_rate)
     TorchTraining(task, recorder, optimizer, make_fabric(recipe.precision)).run()
