@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ class TorchTraining:
         self.step = self.state.load(self.checkpoint, task.epoch_steps)
 
     @property
-    def checkpoint(self) -> Any:
+    def checkpoint(self) -> Path:
         """The file of the last state."""
         return self.task.checkpoints / CHECKPOINT
 
@@ -170,16 +171,16 @@ class TorchTraining:
         pixels, index = self._moved(batch)
         if not len(index):
             return self._nothing(pixels)
-        count = len(index)
-        if count == 1:
+        tiles, classes = self.standardise(self.radiometry(pixels)), self.classes[index].long()
+        if len(index) == 1:
             # batch norm has no statistics of a single 1 by 1 map; twice the same sample has the same mean loss
-            pixels, index = pixels.repeat(2, 1, 1, 1), index.repeat(2)
-        tiles, shares = self.mix(self.standardise(self.radiometry(pixels)), self.classes[index].long())
+            tiles, classes = tiles.repeat(2, 1, 1, 1), classes.repeat(2)
+        tiles, shares = self.mix(tiles, classes)
         with self.fabric.autocast():
             outputs = self.forward(tiles)
         smoothing = self.recipe.label_smoothing
         loss = cross_entropy(as_classes(outputs), shares, self.weights, label_smoothing=smoothing)
-        return loss * count
+        return loss * len(index)
 
     def look(self) -> None:
         """Read the losses of the steps since the last look, and write the state when it is time."""
