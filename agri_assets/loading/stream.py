@@ -6,6 +6,7 @@ order, the batches are the same and only the reading costs more.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,13 @@ class TileStream:
     def __len__(self) -> int:
         """Batches in one epoch."""
         return len(self.batches)
+
+    def batch_bytes(self, share: Share = WHOLE) -> int:
+        """Bytes of the pixels of the largest batch, or of a rank's share of it."""
+        if self._layout is None:
+            return 0
+        start, end = self.batches.share(0, share)
+        return (end - start) * math.prod(self._layout.tile_shape) * np.dtype(np.uint16).itemsize
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the current epoch, in order, read ahead by a thread."""

@@ -4,32 +4,26 @@ Batch `b` of an epoch is made by worker `b % workers`, and the loader takes batc
 the stream's own, whatever the number of workers.
 """
 
-import math
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from agri_assets.loading.ahead import ReadAhead
 from agri_assets.loading.order import WHOLE, Share
+from agri_assets.loading.ring import Filled, Ring, TensorBatch
 from agri_assets.loading.samples import SampleTable
-from agri_assets.loading.stream import Batch, TileStream
-from agri_assets.splits.shards import Pixels
+from agri_assets.loading.stream import TileStream
 
 PREFETCH = 4
 """Batches each worker makes ahead."""
 
-
-class TensorBatch(NamedTuple):
-    """A `Batch` as tensors: pixels uint16 (batch, bands, height, width), label float32, index int64."""
-
-    pixels: torch.Tensor
-    label: torch.Tensor
-    index: torch.Tensor  # type: ignore[assignment]  # hides tuple.index, which no batch needs
+HELD = 2
+"""Batches of one worker that the consumer may hold on to before the others travel more slowly."""
 
 
 class BatchDataset(IterableDataset[TensorBatch]):
@@ -40,9 +34,12 @@ class BatchDataset(IterableDataset[TensorBatch]):
         share: The rank that reads, of how many.
     """
 
-    def __init__(self, stream: TileStream, share: Share = WHOLE, epoch: int = 0, first: int = 0) -> None:
-        """Choose where the first iteration begins; see `set_epoch`."""
+    def __init__(
+        self, stream: TileStream, share: Share = WHOLE, epoch: int = 0, first: int = 0, workers: int = 0
+    ) -> None:
+        """Choose where the first iteration begins (see `set_epoch`), and how many processes of one loader read."""
         self.stream, self.share = stream, share
+        self._ring = Ring(workers, PREFETCH + HELD, stream.batch_bytes(share)) if workers else None
         # in shared memory, so that workers that live on from epoch to epoch see what is set
         self._next = torch.tensor([epoch, first]).share_memory_()  # type: ignore[no-untyped-call]
 
@@ -59,19 +56,27 @@ class BatchDataset(IterableDataset[TensorBatch]):
             self._next[1] = first or 0
         self._next[0] = epoch
 
-    def __iter__(self) -> Iterator[TensorBatch]:
-        """The batches; without worker processes they are read ahead by a thread."""
+    def __iter__(self) -> Iterator[Any]:
+        """The batches, each a `TensorBatch` where it arrives; without workers they are read ahead by a thread."""
         epoch, first = self._next.tolist()
         if (worker := get_worker_info()) is not None:
             for number in range(first + worker.id, len(self.stream), worker.num_workers):
-                yield _read_shared(self.stream, epoch, number, self.share)
+                yield self._handed(worker.id, epoch, number)
             return
         ahead = ReadAhead(lambda number: self.stream.read(epoch, number, self.share), len(self.stream))
         try:
             for number in range(first, len(self.stream)):
-                yield _tensors(ahead.get(number))
+                yield TensorBatch.of(ahead.get(number))
         finally:
             ahead.close()
+
+    def _handed(self, worker: int, epoch: int, number: int) -> TensorBatch | Filled:
+        """A batch on its way to another process: in the ring, or by torch's own means where that is full."""
+        ring = self._ring
+        if ring is None or (slot := ring.free(worker)) is None:
+            return TensorBatch.of(self.stream.read(epoch, number, self.share))
+        batch = self.stream.read(epoch, number, self.share, lambda shape: ring.pixels(slot, shape))
+        return Filled(ring, slot, batch)
 
 
 def make_loader(
@@ -107,7 +112,7 @@ def make_loader(
     """
     stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, orientations)
     return DataLoader(
-        BatchDataset(stream, share, epoch, first_batch),
+        BatchDataset(stream, share, epoch, first_batch, workers),
         batch_size=None,
         num_workers=workers,
         collate_fn=_unchanged,
@@ -123,26 +128,6 @@ def _worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
-
-
-def _read_shared(stream: TileStream, epoch: int, number: int, share: Share) -> TensorBatch:
-    """A batch in memory that another process can take over without a copy."""
-    made: list[torch.Tensor] = []
-
-    def empty(shape: tuple[int, ...]) -> Pixels:
-        size = math.prod(shape) * torch.uint16.itemsize
-        # as torch's own collation does in a worker
-        storage = torch.UntypedStorage._new_shared(size, device="cpu")  # type: ignore[no-untyped-call]
-        made.append(torch.empty(0, dtype=torch.uint16).set_(storage).view(shape))
-        pixels: Pixels = made[0].numpy()
-        return pixels
-
-    batch = stream.read(epoch, number, share, empty)
-    return _tensors(batch)._replace(pixels=made[0])
-
-
-def _tensors(batch: Batch) -> TensorBatch:
-    return TensorBatch(*(torch.from_numpy(array) for array in batch))
 
 
 def _unchanged(batch: Any) -> Any:
