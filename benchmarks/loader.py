@@ -34,6 +34,7 @@ READERS = {
     "bare": "shards by the zarrs pipeline, nothing more",
     "ours": "agri-assets loader, shuffled",
     "turned": "agri-assets loader, shuffled, eight orientations",
+    "augmented": "the same, and band and coarse dropout of a fifth of the samples each",
     "consumer": f"agri-assets loader, shuffled, consumer that takes {PACE} tiles/s",
     "torchgeo": "TorchGeo RandomGeoSampler, tiled GeoTIFF",
     "random": "random tiles by zarr-python, map-style",
@@ -120,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "over_torchgeo": rates["ours"] / rates["torchgeo"],
         "over_random_zarr": rates["ours"] / rates["random"],
         "turned_over_bare_read": rates["turned"] / rates["bare"],
+        "augmented_over_bare_read": rates["augmented"] / rates["bare"],
         f"wait_at_{PACE}": mean_wait([one["consumer"] for one in rounds]),
     }
     publish("loader_quick" if args.quick else "loader", rows, ratios, PACKAGES)

@@ -13,6 +13,7 @@ import zarr
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
+from agri_assets.loading.augment import NONE, Augmentation
 from agri_assets.loading.samples import SampleTable, position_samples
 from agri_assets.loading.torch_data import TileLoader, make_loader
 from agri_assets.splits.shards import positions
@@ -20,6 +21,8 @@ from benchmarks.phases import Clock
 
 WORKERS, BATCH, WINDOW = 2, 64, 8
 PACE = 5000
+TURNED = Augmentation(orientations=True)
+AUGMENTED = Augmentation(orientations=True, band_dropout=0.2, coarse_dropout=0.2, fill=(2000,) * 10)
 PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 RANDOM_BATCHES = 40
 """Enough of what is slow to know its rate."""
@@ -57,9 +60,9 @@ def bare(cube: Path) -> None:
         clock.report(tiles=tiles)
 
 
-def ours(cube: Path, orientations: bool = False) -> None:
+def ours(cube: Path, augmentation: Augmentation = NONE) -> None:
     """An epoch of the project's own loader, after one that warms it up."""
-    loader = _loader(cube, orientations)
+    loader = _loader(cube, augmentation)
     for batch in loader:
         assert batch.pixels.shape[1:]
     loader.dataset.set_epoch(1)
@@ -71,18 +74,18 @@ def ours(cube: Path, orientations: bool = False) -> None:
 
 def consumer(cube: Path) -> None:
     """The same for a consumer that takes `PACE` tiles a second: it sleeps, and so costs no processor."""
-    loader = _loader(cube, orientations=False)
+    loader = _loader(cube, NONE)
     _waits(loader)
     loader.dataset.set_epoch(1)
     clock, (tiles, waited) = Clock(), _waits(loader)
     clock.report(tiles=tiles, wait_s=waited)
 
 
-def _loader(cube: Path, orientations: bool) -> TileLoader:
+def _loader(cube: Path, augmentation: Augmentation) -> TileLoader:
     samples = samples_of(cube)
     return make_loader(
         samples, {samples.tiles[0]: cube}, BATCH, shuffle=True, shuffle_shards=WINDOW, workers=WORKERS,
-        orientations=orientations,
+        augmentation=augmentation,
     )  # fmt: skip
 
 
@@ -139,7 +142,8 @@ def timed_batches(make: Callable[[], Iterator]) -> None:
 PHASES = {
     "bare": bare,
     "ours": ours,
-    "turned": partial(ours, orientations=True),
+    "turned": partial(ours, augmentation=TURNED),
+    "augmented": partial(ours, augmentation=AUGMENTED),
     "consumer": consumer,
     "random": random,
 }

@@ -10,16 +10,20 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agri_assets.errors import TrainingError
 from agri_assets.loading.ahead import ReadAhead
-from agri_assets.loading.augment import choose_orientations, orient
+from agri_assets.loading.augment import NONE, Augmentation, choose_orientations, orient
 from agri_assets.loading.order import PIECE, WHOLE, Batches, Index, Numbers, Share, batches_of, epoch_order
 from agri_assets.loading.samples import SampleTable
 from agri_assets.splits.shards import Pixels, ShardLayout, ShardReader
+
+if TYPE_CHECKING:
+    from agri_assets.loading.dropout import Dropout
 
 
 def fresh(shape: tuple[int, ...]) -> Pixels:
@@ -65,10 +69,10 @@ class TileStream:
         samples: What to read.
         cubes: The cube of each tile.
         batch_size: Samples per batch; the last batch of an epoch may be smaller.
-        seed: Of order and orientations.
+        seed: Of order and augmentation.
         shuffle: Mix shards and samples anew in every epoch; otherwise they come as they lie in the lanes.
         shuffle_shards: Shards that a batch is mixed of.
-        orientations: Turn and mirror each sample at random, anew in every epoch.
+        augmentation: What is done to samples, anew in every epoch.
         epoch: The epoch that plain iteration reads.
     """
 
@@ -78,24 +82,33 @@ class TileStream:
     seed: int = 0
     shuffle: bool = False
     shuffle_shards: int = 8
-    orientations: bool = False
+    augmentation: Augmentation = NONE
     epoch: int = 0
     batches: Batches = field(init=False)
     _readers: dict[str, ShardReader] = field(default_factory=dict, init=False, repr=False)
     _shard: Numbers = field(init=False, repr=False)
     _layout: ShardLayout | None = field(init=False, repr=False)
     _numbers: list[tuple[str, int]] = field(init=False, repr=False)
+    _dropout: "Dropout | None" = field(default=None, init=False, repr=False)
     _plan: _Epoch | None = field(default=None, init=False, repr=False)
     _held: dict[tuple[int, int], Pixels] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._shard, self._numbers, self._layout = self._find_shards()
+        self._check_fill()
         count = len(self.samples)
         self.batches = (
             batches_of(count, len(self._numbers), self.batch_size, self.shuffle_shards)
             if self.shuffle
             else Batches(count, self.batch_size, parts=1)
         )
+
+    def _check_fill(self) -> None:
+        drops, fill = self.augmentation.drops, self.augmentation.fill
+        if drops and self._layout is not None and len(fill) != self._layout.bands:
+            raise TrainingError(
+                f"dropout: {len(fill)} fill values for {self._layout.bands} bands; give the mean of each band"
+            )
 
     def __len__(self) -> int:
         """Batches in one epoch."""
@@ -120,7 +133,7 @@ class TileStream:
 
     def __getstate__(self) -> dict[str, object]:
         """Open stores and pixels stay behind: a worker opens its own."""
-        return {**self.__dict__, "_readers": {}, "_plan": None, "_held": {}}
+        return {**self.__dict__, "_readers": {}, "_dropout": None, "_plan": None, "_held": {}}
 
     def read(self, epoch: int, number: int, share: Share = WHOLE, empty: Empty = fresh) -> Batch:
         """Batch `number` of `epoch`, or a rank's share of it.
@@ -156,14 +169,25 @@ class TileStream:
         return plan.order[start:end].astype(np.int64), number % self.batches.groups * self.batches.parts + parts
 
     def _pixels(self, epoch: int, index: Index, lanes: Index, empty: Empty) -> Pixels:
-        turns = choose_orientations(self.seed, epoch, index) if self.orientations else np.zeros(len(index), np.uint8)
+        turning = self.augmentation.orientations
+        turns = choose_orientations(self.seed, epoch, index) if turning else np.zeros(len(index), np.uint8)
         assert self._layout is not None, "a batch has samples, and these lie in a cube"
         place = self._layout.place_of(self.samples.row[index], self.samples.col[index])
         columns = (column.tolist() for column in (lanes, self._shard[index], place, turns))
         pixels = empty((len(index), *self._layout.tile_shape))
         for target, lane, shard, number, turn in zip(pixels, *columns, strict=True):
             target[...] = orient(self._tiles(lane, shard)[number], turn)
+        if self.augmentation.drops:
+            self._drop(pixels, epoch, index)
         return pixels
+
+    def _drop(self, pixels: Pixels, epoch: int, index: Index) -> None:
+        if self._dropout is None:
+            # here and not above: seconds, and memory of each worker, that most readers do without
+            from agri_assets.loading.dropout import Dropout
+
+            self._dropout = Dropout(self.augmentation)
+        self._dropout.apply(pixels, self.seed, epoch, index)
 
     def _tiles(self, lane: int, shard: int) -> Pixels:
         """The tiles of a shard: as this lane holds them, or another one, or from the cube."""

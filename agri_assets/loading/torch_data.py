@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from agri_assets.loading.ahead import DEPTH, ReadAhead
+from agri_assets.loading.augment import NONE, Augmentation
 from agri_assets.loading.order import WHOLE, Share
 from agri_assets.loading.ring import Filled, Ring, TensorBatch
 from agri_assets.loading.samples import SampleTable
@@ -118,7 +119,7 @@ def make_loader(
     seed: int = 0,
     shuffle: bool = False,
     shuffle_shards: int = 8,
-    orientations: bool = False,
+    augmentation: Augmentation = NONE,
     workers: int = 0,
     epoch: int = 0,
     first_batch: int = 0,
@@ -131,17 +132,17 @@ def make_loader(
         samples: What to read.
         cubes: The cube of each tile.
         batch_size: Samples per batch, of all ranks together; the last one of an epoch may be smaller.
-        seed: Of order and orientations.
+        seed: Of order and augmentation.
         shuffle: Mix anew in every epoch; otherwise storage order, lane by lane.
         shuffle_shards: Shards that a batch is mixed of.
-        orientations: Turn and mirror samples at random.
+        augmentation: What is done to samples, anew in every epoch.
         workers: Processes; 0 reads by a thread of this one. They start by `forkserver`, since a forked zarr deadlocks.
         epoch: Of the first iteration; later ones by `loader.dataset.set_epoch(epoch)`.
         first_batch: Where in that epoch to begin.
         share: The rank that reads, of how many.
         pin_memory: Batches in pinned memory, for a CUDA device.
     """
-    stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, orientations)
+    stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation)
     dataset = BatchDataset(stream, share, epoch, first_batch, workers)
     return TileLoader(
         dataset,
@@ -151,14 +152,14 @@ def make_loader(
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         prefetch_factor=dataset.prefetch if workers else None,
-        multiprocessing_context=_worker_context() if workers else None,
+        multiprocessing_context=_worker_context(augmentation.drops) if workers else None,
     )
 
 
-def _worker_context() -> BaseContext:
-    """Workers forked from a server that has imported this module and nothing more: torch is loaded once for all."""
+def _worker_context(dropout: bool) -> BaseContext:
+    """Workers forked from a server that has imported what they need and nothing more: torch is loaded once for all."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *["agri_assets.loading.dropout"] * dropout])
     return context
 
 
