@@ -30,6 +30,7 @@ class TileSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
         shuffle: bool = False,
         shuffle_shards: int = 8,
         augmentation: Augmentation = NONE,
+        sampled: bool = False,
         epoch: int = 0,
         dtype: str = "float32",
     ) -> None:
@@ -43,12 +44,13 @@ class TileSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
             shuffle: Mix anew in every epoch; otherwise storage order.
             shuffle_shards: Shards mixed at a time.
             augmentation: What is done to samples, anew in every epoch.
+            sampled: Draw half of the samples of each label, instead of taking each sample once.
             epoch: The epoch that is read until another one is set.
             dtype: Of the pixels: `float32`, which every backend takes, or `uint16`.
         """
         # one worker: Keras then asks in order, and the thread of ReadAhead is what overlaps reading with training
         super().__init__(workers=1, use_multiprocessing=False)
-        self.stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation)
+        self.stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation, sampled)
         self.epoch, self.dtype = epoch, dtype
         self._ahead: ReadAhead[Batch] | None = None
 

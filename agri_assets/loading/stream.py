@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from agri_assets.errors import TrainingError
 from agri_assets.loading.ahead import ReadAhead
 from agri_assets.loading.augment import NONE, Augmentation, choose_orientations, orient
+from agri_assets.loading.balance import balanced_draw, renumbered
 from agri_assets.loading.order import PIECE, WHOLE, Batches, Index, Numbers, Share, batches_of, epoch_order
 from agri_assets.loading.samples import SampleTable
 from agri_assets.splits.shards import Pixels, ShardLayout, ShardReader
@@ -54,11 +55,38 @@ Empty = Callable[[tuple[int, ...]], Pixels]
 
 
 class _Epoch(NamedTuple):
-    """The plan of one epoch: its number, the order of samples, and the last batch in which a lane needs a shard."""
+    """The plan of one epoch.
+
+    Attributes:
+        number: Of the pass.
+        order: Of the samples, or of their places in `drawn`.
+        drawn: Samples that were drawn, where they are.
+        last_use: The last batch in which a lane needs a shard.
+    """
 
     number: int
     order: Numbers
+    drawn: Numbers | None
     last_use: Numbers
+
+    def samples(self, start: int, end: int) -> Index:
+        """A stretch of the order as numbers of samples."""
+        order = self.order[start:end]
+        return (order if self.drawn is None else self.drawn[order]).astype(np.int64)
+
+    def drawings(self, start: int, end: int) -> Index:
+        """How often each sample of a stretch was drawn before it: each drawing is augmented in its own way."""
+        if self.drawn is None:
+            return np.zeros(end - start, dtype=np.int64)
+        return self.order[start:end] - np.searchsorted(self.drawn, self.drawn[self.order[start:end]])
+
+
+class _Members(NamedTuple):
+    """The samples of a batch: their numbers, their lanes, and the numbers that their augmentation is chosen by."""
+
+    sample: Index
+    lane: Index
+    key: Index
 
 
 @dataclass
@@ -73,6 +101,7 @@ class TileStream:
         shuffle: Mix shards and samples anew in every epoch; otherwise they come as they lie in the lanes.
         shuffle_shards: Shards that a batch is mixed of.
         augmentation: What is done to samples, anew in every epoch.
+        sampled: Draw as many samples as there are, half of them of each label, instead of taking each once.
         epoch: The epoch that plain iteration reads.
     """
 
@@ -83,6 +112,7 @@ class TileStream:
     shuffle: bool = False
     shuffle_shards: int = 8
     augmentation: Augmentation = NONE
+    sampled: bool = False
     epoch: int = 0
     batches: Batches = field(init=False)
     _readers: dict[str, ShardReader] = field(default_factory=dict, init=False, repr=False)
@@ -95,7 +125,7 @@ class TileStream:
 
     def __post_init__(self) -> None:
         self._shard, self._numbers, self._layout = self._find_shards()
-        self._check_fill()
+        self._check()
         count = len(self.samples)
         self.batches = (
             batches_of(count, len(self._numbers), self.batch_size, self.shuffle_shards)
@@ -103,7 +133,9 @@ class TileStream:
             else Batches(count, self.batch_size, parts=1)
         )
 
-    def _check_fill(self) -> None:
+    def _check(self) -> None:
+        if self.sampled and len(found := np.unique(self.samples.label)) < 2:
+            raise TrainingError(f"sampling by label: all samples have label {found.tolist()}; both are needed")
         drops, fill = self.augmentation.drops, self.augmentation.fill
         if drops and self._layout is not None and len(fill) != self._layout.bands:
             raise TrainingError(
@@ -153,41 +185,44 @@ class TileStream:
         plan = self._plan_for(epoch)
         for lane, shard in [held for held in self._held if plan.last_use[held] < number]:
             del self._held[lane, shard]
-        index, lanes = self._samples_of(plan, number, share)
-        return Batch(self._pixels(epoch, index, lanes, empty), self.samples.label[index].astype(np.float32), index)
+        members = self._members(plan, number, share)
+        label = self.samples.label[members.sample].astype(np.float32)
+        return Batch(self._pixels(epoch, members, empty), label, members.sample)
 
     def begin(self, epoch: int, number: int, share: Share = WHOLE) -> None:
         """Plan an epoch and read the shards of one of its first batches: `read` then has them."""
-        index, lanes = self._samples_of(self._plan_for(epoch), number, share)
-        for lane, shard in zip(lanes.tolist(), self._shard[index].tolist(), strict=True):
+        members = self._members(self._plan_for(epoch), number, share)
+        for lane, shard in zip(members.lane.tolist(), self._shard[members.sample].tolist(), strict=True):
             self._tiles(lane, shard)
 
-    def _samples_of(self, plan: _Epoch, number: int, share: Share) -> tuple[Index, Index]:
-        """The samples of a rank's share of a batch, and the lane that each is in."""
+    def _members(self, plan: _Epoch, number: int, share: Share) -> _Members:
+        """The samples of a rank's share of a batch."""
         start, end = self.batches.share(number, share)
         parts = np.searchsorted(self.batches.cuts(number), np.arange(start, end), side="right") - 1
-        return plan.order[start:end].astype(np.int64), number % self.batches.groups * self.batches.parts + parts
+        index = plan.samples(start, end)
+        key = index + plan.drawings(start, end) * len(self.samples)
+        return _Members(index, number % self.batches.groups * self.batches.parts + parts, key)
 
-    def _pixels(self, epoch: int, index: Index, lanes: Index, empty: Empty) -> Pixels:
-        turning = self.augmentation.orientations
-        turns = choose_orientations(self.seed, epoch, index) if turning else np.zeros(len(index), np.uint8)
+    def _pixels(self, epoch: int, members: _Members, empty: Empty) -> Pixels:
+        index, turning = members.sample, self.augmentation.orientations
+        turns = choose_orientations(self.seed, epoch, members.key) if turning else np.zeros(len(index), np.uint8)
         assert self._layout is not None, "a batch has samples, and these lie in a cube"
         place = self._layout.place_of(self.samples.row[index], self.samples.col[index])
-        columns = (column.tolist() for column in (lanes, self._shard[index], place, turns))
+        columns = (column.tolist() for column in (members.lane, self._shard[index], place, turns))
         pixels = empty((len(index), *self._layout.tile_shape))
         for target, lane, shard, number, turn in zip(pixels, *columns, strict=True):
             target[...] = orient(self._tiles(lane, shard)[number], turn)
         if self.augmentation.drops:
-            self._drop(pixels, epoch, index)
+            self._drop(pixels, epoch, members.key)
         return pixels
 
-    def _drop(self, pixels: Pixels, epoch: int, index: Index) -> None:
+    def _drop(self, pixels: Pixels, epoch: int, key: Index) -> None:
         if self._dropout is None:
             # here and not above: seconds, and memory of each worker, that most readers do without
             from agri_assets.loading.dropout import Dropout
 
             self._dropout = Dropout(self.augmentation)
-        self._dropout.apply(pixels, self.seed, epoch, index)
+        self._dropout.apply(pixels, self.seed, epoch, key)
 
     def _tiles(self, lane: int, shard: int) -> Pixels:
         """The tiles of a shard: as this lane holds them, or another one, or from the cube."""
@@ -210,14 +245,16 @@ class TileStream:
         if self._plan is None or self._plan.number != epoch:
             self._plan, self._held = None, {}
             shuffle = (self.seed, epoch) if self.shuffle else None
-            order = epoch_order(self._shard, self.batches, shuffle, self.shuffle_shards)
-            last_use = np.zeros((self.batches.lanes, len(self._numbers)), dtype=np.int32)
+            drawn = balanced_draw(self.samples.label, self.seed, epoch) if self.sampled else None
+            shard = self._shard if drawn is None else renumbered(self._shard[drawn], len(self._numbers))
+            order = epoch_order(shard, self.batches, shuffle, self.shuffle_shards)
+            plan = _Epoch(epoch, order, drawn, np.zeros((self.batches.lanes, len(self._numbers)), dtype=np.int32))
             for number in range(len(self)):
                 cuts = self.batches.cuts(number).tolist()
                 lane = number % self.batches.groups * self.batches.parts
                 for part, (start, end) in enumerate(itertools.pairwise(cuts)):
-                    last_use[lane + part, self._shard[order[start:end]]] = number
-            self._plan = _Epoch(epoch, order, last_use)
+                    plan.last_use[lane + part, self._shard[plan.samples(start, end)]] = number
+            self._plan = plan
         return self._plan
 
     def _find_shards(self) -> tuple[Numbers, list[tuple[str, int]], ShardLayout | None]:

@@ -120,6 +120,7 @@ def make_loader(
     shuffle: bool = False,
     shuffle_shards: int = 8,
     augmentation: Augmentation = NONE,
+    sampled: bool = False,
     workers: int = 0,
     epoch: int = 0,
     first_batch: int = 0,
@@ -136,13 +137,14 @@ def make_loader(
         shuffle: Mix anew in every epoch; otherwise storage order, lane by lane.
         shuffle_shards: Shards that a batch is mixed of.
         augmentation: What is done to samples, anew in every epoch.
+        sampled: Draw half of the samples of each label, instead of taking each sample once.
         workers: Processes; 0 reads by a thread of this one. They start by `forkserver`, since a forked zarr deadlocks.
         epoch: Of the first iteration; later ones by `loader.dataset.set_epoch(epoch)`.
         first_batch: Where in that epoch to begin.
         share: The rank that reads, of how many.
         pin_memory: Batches in pinned memory, for a CUDA device.
     """
-    stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation)
+    stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation, sampled)
     dataset = BatchDataset(stream, share, epoch, first_batch, workers)
     return TileLoader(
         dataset,
