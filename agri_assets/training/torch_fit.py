@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit, targets
-from agri_assets.loading.torch_data import BatchDataset, TensorBatch, make_loader
+from agri_assets.loading.ring import TensorBatch
+from agri_assets.loading.torch_data import BatchDataset, make_loader
 from agri_assets.models.pretrained import begin_with
 from agri_assets.models.torch_parts import Standardise
 from agri_assets.models.weights import WEIGHTS_FILE

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from agri_assets.loading.classes import TargetClass
+from agri_assets.loading.ring import TensorBatch
 from agri_assets.loading.samples import load_samples
-from agri_assets.loading.torch_data import TensorBatch
 from agri_assets.progress import Meter
 from agri_assets.splits.summary import read_summary
 from agri_assets.training.device_augment import Mixing, Radiometry
