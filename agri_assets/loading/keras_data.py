@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agri_assets.loading.ahead import ReadAhead
+from agri_assets.loading.augment import NONE, Augmentation
 from agri_assets.loading.samples import SampleTable
 from agri_assets.loading.stream import Batch, TileStream
 
@@ -28,7 +29,8 @@ class TileSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
         seed: int = 0,
         shuffle: bool = False,
         shuffle_shards: int = 8,
-        orientations: bool = False,
+        augmentation: Augmentation = NONE,
+        sampled: bool = False,
         epoch: int = 0,
         dtype: str = "float32",
     ) -> None:
@@ -38,16 +40,17 @@ class TileSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
             samples: What to read.
             cubes: The cube of each tile.
             batch_size: Samples per batch; the last one of an epoch may be smaller.
-            seed: Of order and orientations.
+            seed: Of order and augmentation.
             shuffle: Mix anew in every epoch; otherwise storage order.
             shuffle_shards: Shards mixed at a time.
-            orientations: Turn and mirror samples at random.
+            augmentation: What is done to samples, anew in every epoch.
+            sampled: Draw half of the samples of each label, instead of taking each sample once.
             epoch: The epoch that is read until another one is set.
             dtype: Of the pixels: `float32`, which every backend takes, or `uint16`.
         """
         # one worker: Keras then asks in order, and the thread of ReadAhead is what overlaps reading with training
         super().__init__(workers=1, use_multiprocessing=False)
-        self.stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, orientations)
+        self.stream = TileStream(samples, cubes, batch_size, seed, shuffle, shuffle_shards, augmentation, sampled)
         self.epoch, self.dtype = epoch, dtype
         self._ahead: ReadAhead[Batch] | None = None
 

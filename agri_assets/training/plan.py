@@ -14,7 +14,7 @@ from agri_assets.store.receipt import Outcome, find_outcome
 from agri_assets.training.overrides import override
 from agri_assets.training.recipe import ModelName, Recipe
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 NO_EFFECT = {"workers", "checkpoint_minutes", "preset"}
 """Settings of a recipe that change how fast a training runs, not what comes out."""
@@ -59,6 +59,7 @@ def plan_training(
 
     Raises:
         ConfigError: The collection does not train this model, or an override is no setting of a recipe.
+        ModelError: There is no file of the weights to begin with.
         SplitError: There is no split.
     """
     if model not in collection.models:
@@ -72,9 +73,19 @@ def plan_training(
         code=CODE_VERSION,
         model=model,
         bands=collection.bands,
-        recipe=recipe.model_dump(exclude=NO_EFFECT),
+        recipe={**recipe.model_dump(exclude=NO_EFFECT), "pretrained": _beginning(recipe.pretrained)},
         split=read_summary(paths).fingerprint,
     )
     folder = paths.model_run(model, run_name(full))
     done = find_outcome(folder / "complete.json", full)
     return TrainingPlan(f"{collection.name}/{model}", full, run_name(full), folder, recipe, done)
+
+
+def _beginning(pretrained: str) -> str:
+    """What the weights to begin with are."""
+    if not pretrained:
+        return ""
+    # brings torch and timm, which take seconds
+    from agri_assets.models.pretrained import pretrained_key
+
+    return pretrained_key(pretrained)
