@@ -6,6 +6,7 @@ order, the batches are the same and only the reading costs more.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from agri_assets.loading.samples import SampleTable
 from agri_assets.splits.shards import Pixels, ShardLayout, ShardReader
 
 
-def _empty(shape: tuple[int, ...]) -> Pixels:
+def fresh(shape: tuple[int, ...]) -> Pixels:
+    """New memory for the pixels of a batch."""
     return np.empty(shape, dtype=np.uint16)
 
 
@@ -99,6 +101,13 @@ class TileStream:
         """Batches in one epoch."""
         return len(self.batches)
 
+    def batch_bytes(self, share: Share = WHOLE) -> int:
+        """Bytes of the pixels of the largest batch, or of a rank's share of it."""
+        if self._layout is None:
+            return 0
+        start, end = self.batches.share(0, share)
+        return (end - start) * math.prod(self._layout.tile_shape) * np.dtype(np.uint16).itemsize
+
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the current epoch, in order, read ahead by a thread."""
         epoch = self.epoch
@@ -113,7 +122,7 @@ class TileStream:
         """Open stores and pixels stay behind: a worker opens its own."""
         return {**self.__dict__, "_readers": {}, "_plan": None, "_held": {}}
 
-    def read(self, epoch: int, number: int, share: Share = WHOLE, empty: Empty = _empty) -> Batch:
+    def read(self, epoch: int, number: int, share: Share = WHOLE, empty: Empty = fresh) -> Batch:
         """Batch `number` of `epoch`, or a rank's share of it.
 
         Args:
@@ -131,12 +140,20 @@ class TileStream:
         plan = self._plan_for(epoch)
         for lane, shard in [held for held in self._held if plan.last_use[held] < number]:
             del self._held[lane, shard]
-        ends = self.batches.cuts(number)
-        start, end = self.batches.share(number, share)
-        index = plan.order[start:end].astype(np.int64)
-        parts = np.searchsorted(ends, np.arange(start, end), side="right") - 1
-        lanes = number % self.batches.groups * self.batches.parts + parts
+        index, lanes = self._samples_of(plan, number, share)
         return Batch(self._pixels(epoch, index, lanes, empty), self.samples.label[index].astype(np.float32), index)
+
+    def begin(self, epoch: int, number: int, share: Share = WHOLE) -> None:
+        """Plan an epoch and read the shards of one of its first batches: `read` then has them."""
+        index, lanes = self._samples_of(self._plan_for(epoch), number, share)
+        for lane, shard in zip(lanes.tolist(), self._shard[index].tolist(), strict=True):
+            self._tiles(lane, shard)
+
+    def _samples_of(self, plan: _Epoch, number: int, share: Share) -> tuple[Index, Index]:
+        """The samples of a rank's share of a batch, and the lane that each is in."""
+        start, end = self.batches.share(number, share)
+        parts = np.searchsorted(self.batches.cuts(number), np.arange(start, end), side="right") - 1
+        return plan.order[start:end].astype(np.int64), number % self.batches.groups * self.batches.parts + parts
 
     def _pixels(self, epoch: int, index: Index, lanes: Index, empty: Empty) -> Pixels:
         turns = choose_orientations(self.seed, epoch, index) if self.orientations else np.zeros(len(index), np.uint8)

@@ -94,6 +94,17 @@ def test_each_shard_is_read_once_in_a_lane_and_then_forgotten(split_world, train
     assert max(held) <= 3 * lanes
 
 
+def test_an_epoch_begun_ahead_is_the_same_and_has_its_shards(split_world, train, monkeypatch):
+    from agri_assets.splits.shards import ShardReader
+
+    plain = TileStream(train, split_world.cubes, 16, shuffle=True).read(1, 2)
+    stream = TileStream(train, split_world.cubes, 16, shuffle=True)
+    stream.read(0, 3)
+    stream.begin(1, 2)
+    monkeypatch.setattr(ShardReader, "read", lambda *_: pytest.fail("read again"))
+    assert all(np.array_equal(a, b) for a, b in zip(stream.read(1, 2), plain, strict=True))
+
+
 def test_a_stream_travels_without_its_stores(split_world, train):
     stream = TileStream(train, split_world.cubes, 64, shuffle=True)
     first = stream.read(0, 0)
