@@ -11,14 +11,19 @@ class EvaluationSettings(Settings):
     """How models are judged and compared.
 
     Attributes:
-        threshold_rule: How the threshold is chosen on val.
-        bootstrap: Resamplings behind each confidence interval.
+        threshold_rule: How the threshold is chosen on val: the highest F1, Youden's index, or the highest precision at
+            `wanted_recall`.
+        wanted_recall: Share of agricultural samples of val that the rule `recall` wants to find.
+        temperature: Scale probabilities by a temperature found on val, if that helps there.
+        bootstrap: Resamplings of ground cells behind the comparison of two models.
         champion_metric: The test metric that decides the champion.
         champion_margin: A challenger must beat the previous champion by more than this.
         champion_minimum: No model with a lower metric becomes champion.
     """
 
-    threshold_rule: Literal["f1", "youden"] = "f1"
+    threshold_rule: Literal["f1", "youden", "recall"] = "f1"
+    wanted_recall: float = Field(default=0.999, gt=0, le=1)
+    temperature: bool = True
     bootstrap: int = Field(default=1000, ge=100)
     champion_metric: Literal["roc_auc", "f1", "accuracy", "pr_auc"] = "roc_auc"
     champion_margin: float = Field(default=0.0, ge=0)
