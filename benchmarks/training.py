@@ -77,8 +77,11 @@ def cache() -> tuple[list[Row], dict[str, float]]:
         os.environ.update(environment(server))
         server.empty()
         remote = _upload(local)
-        for name, settings in {"without": {}, "with": {"AGRI_CACHE": str(Path(folder) / "cache")}}.items():
-            os.environ.pop("AGRI_CACHE", None)
+        for name, settings in {
+            "without": {},
+            "with": {"AGRI_CACHE": str(Path(folder) / "cache"), "AGRI_CACHE_GB": "1"},
+        }.items():
+            os.environ.pop("AGRI_CACHE_GB", None)
             os.environ.update(settings)
             phase = measure("benchmarks.training_phases", "persistent", remote)
             seconds[name] = phase.wall_s / int(phase.result["epochs"])
