@@ -102,7 +102,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(world):
 
 def test_the_workers_of_a_killed_training_end_with_it(world):
     numbers = killed_at("step", 2, world, {**RECIPE, "workers": 2})
-    assert len(numbers) > 2  # two loaders with two workers each, and the server that forks them
+    assert len(numbers) > 2  # the workers, and the server that forks them
     started = [process for process in map(process_of, numbers) if process]
     assert not psutil.wait_procs(started, timeout=10)[1]
 
