@@ -6,6 +6,8 @@ the stream's own, whatever the number of workers.
 
 import math
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import BaseContext
@@ -157,6 +159,7 @@ def make_loader(
         persistent_workers=workers > 0,
         prefetch_factor=dataset.prefetch if workers else None,
         multiprocessing_context=_worker_context(augmentation.drops) if workers else None,
+        worker_init_fn=_end_with_parent,
     )
 
 
@@ -165,6 +168,21 @@ def _worker_context(dropout: bool) -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *["agri_assets.loading.dropout"] * dropout])
     return context
+
+
+def _end_with_parent(worker: int) -> None:
+    """Let this worker end with the process that loads, even if that is killed.
+
+    Torch's own watch looks at the process that forked the worker: the server, which waits for its workers to end.
+    """
+    threading.Thread(target=_watch_parent, name="parent-watch", daemon=True).start()
+
+
+def _watch_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has been started by some process"
+    parent.join()
+    os._exit(1)
 
 
 def _unchanged(batch: Any) -> Any:
