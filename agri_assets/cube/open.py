@@ -28,6 +28,7 @@ __all__ = [
     "open_reflectance",
     "open_tiles",
     "read_block",
+    "tiles_metadata",
     "use_zarrs",
 ]
 
@@ -90,7 +91,16 @@ def open_tiles(path: Path) -> zarr.Array[Any]:
     Raises:
         CubeError: There is no such cube, or zarrs cannot serve it.
     """
-    metadata = deepcopy(root_of(path)["consolidated_metadata"]["metadata"][BANDS_ARRAY])
+    return bulk_array(path, BANDS_ARRAY, tiles_metadata(path), read_only=True)
+
+
+def tiles_metadata(path: Path) -> dict[str, Any]:
+    """The metadata document of the array of `open_tiles`.
+
+    Raises:
+        CubeError: There is no such cube.
+    """
+    metadata: dict[str, Any] = deepcopy(root_of(path)["consolidated_metadata"]["metadata"][BANDS_ARRAY])
     sharding = metadata["codecs"][0]["configuration"]
     outer = metadata["chunk_grid"]["configuration"]
     (time, _, height, width), shard, inner = metadata["shape"], outer["chunk_shape"], sharding["chunk_shape"]
@@ -98,7 +108,7 @@ def open_tiles(path: Path) -> zarr.Array[Any]:
     metadata["shape"] = [time, tiles, -(-height // shard[2]), -(-width // shard[3]) * pixels]
     outer["chunk_shape"], sharding["chunk_shape"] = [1, tiles, 1, pixels], [1, 1, 1, pixels]
     metadata.update(dimension_names=None, attributes={})
-    return bulk_array(path, BANDS_ARRAY, metadata, read_only=True)
+    return metadata
 
 
 def read_block(array: zarr.Array[Any], slot: int, y: int, x: int, shape: tuple[int, int]) -> npt.NDArray[Any]:

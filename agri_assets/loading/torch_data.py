@@ -114,6 +114,11 @@ class TileLoader(DataLoader[TensorBatch]):
         finally:
             ahead.close()
 
+    def __len__(self) -> int:
+        """Batches that the next iteration gives; torch's own would remember those of an epoch begun in its middle."""
+        assert isinstance(self.dataset, BatchDataset)
+        return len(self.dataset)
+
 
 def make_loader(
     samples: SampleTable,

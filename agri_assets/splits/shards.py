@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agri_assets.cube.open import cube_info, open_tiles
 from agri_assets.cube.schema import CubeInfo
 from agri_assets.errors import CubeError
+from agri_assets.splits.shard_cache import ShardCache
 
 Pixels = NDArray[np.uint16]
 
@@ -35,9 +36,8 @@ class ShardLayout:
     bands: int
 
     @classmethod
-    def of(cls, cube: Path) -> "ShardLayout":
-        """The layout of a cube on disk."""
-        info = cube_info(cube)
+    def of(cls, info: CubeInfo) -> "ShardLayout":
+        """The layout of a cube."""
         rows, columns = -(-info.height // info.shard_size), -(-info.width // info.shard_size)
         return cls(info.shard_size // info.tile_size, columns, rows, info.tile_size, len(info.bands))
 
@@ -63,28 +63,39 @@ class ShardLayout:
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Reads whole shards of one cube, as tiles."""
+    """Reads whole shards of one cube, as tiles.
+
+    Attributes:
+        array: The cube's tiles.
+        layout: How it is cut into shards.
+        cache: Copies of its shards on this machine, where they are kept.
+    """
 
     array: zarr.Array[Any]
     layout: ShardLayout
+    cache: ShardCache | None = None
 
     @classmethod
     def open(cls, cube: Path) -> "ShardReader":
         """Open a cube for reading."""
-        return cls(open_tiles(cube), ShardLayout.of(cube))
+        info = cube_info(cube)
+        return cls(open_tiles(cube), ShardLayout.of(info), ShardCache.of(cube, info))
 
     def read(self, shard: int) -> Pixels:
         """The tiles of a shard, (positions, bands, tile_size, tile_size), row by row; 0 beyond the cube's edge.
 
         Raises:
             CubeError: The shard is damaged.
+            StoreError: The copies on this machine cannot be used.
         """
         layout, (slot, row, column) = self.layout, self.layout.place(shard)
         size = layout.bands * layout.tile_size**2
         # every axis by a slice: zarrs reads other index forms at a quarter of the rate
         place = (slice(slot, slot + 1), slice(None), slice(row, row + 1), slice(column * size, (column + 1) * size))
         try:
-            tiles: Pixels = np.asarray(self.array[place], dtype=np.uint16)
+            tiles: Pixels = (
+                self.cache.read(slot, row, column) if self.cache else np.asarray(self.array[place], dtype=np.uint16)
+            )
         except RuntimeError as error:
             # zarrs has no error classes of its own: a flipped bit or a truncated shard ends here
             where = f"{self.array.store_path}, slot {slot}, shard {row}/{column}"

@@ -5,8 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
-from agri_assets.loading.ring import Filled, Ring
+from agri_assets.loading.ring import Filled, Ring, TensorBatch
 from agri_assets.loading.stream import Batch, TileStream
 from agri_assets.loading.torch_data import make_loader
 
@@ -63,6 +64,17 @@ def test_any_view_keeps_the_batch(ring, view):
     del kept
     gc.collect()
     assert ring.used.sum() == 0
+
+
+def test_a_batch_is_pinned_as_what_it_is_and_its_slot_free(ring, monkeypatch):
+    from torch.utils.data._utils.pin_memory import pin_memory
+
+    # without a GPU nothing can be pinned: a copy elsewhere is what it comes to
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor.clone())
+    pinned = pin_memory(sent(ring, 0, 7))
+    assert isinstance(pinned, TensorBatch)
+    assert not ring.used.any()
+    assert (pinned.pixels == 7).all()
 
 
 def test_batches_that_are_kept_stay_as_they_were(split_world, train, monkeypatch):
