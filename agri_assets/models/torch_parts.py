@@ -43,15 +43,3 @@ class TileClassifier(nn.Module):
             tiles = functional.interpolate(tiles, size, mode="bilinear", align_corners=False, antialias=True)
         logits: Tensor = self.backbone(tiles)
         return logits
-
-
-def jitter(tiles: Tensor, deviation: float) -> Tensor:
-    """A random gain and offset per tile and band: `x * (1 + s * a) + s * b`, with a, b normal.
-
-    Args:
-        tiles: Standardised, (b, bands, height, width).
-        deviation: s, in each band's own standard deviation.
-    """
-    shape = (*tiles.shape[:2], 1, 1)
-    gain, offset = (deviation * torch.randn(shape, device=tiles.device) for _ in range(2))
-    return tiles * (1.0 + gain) + offset

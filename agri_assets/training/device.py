@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,23 +21,25 @@ def device_name() -> str:
     """`cpu`, or `cuda-<uuid>`: the same for every process, whatever number the device has in it."""
     if not torch.cuda.is_available():
         return "cpu"
-    return f"cuda-{torch.cuda.get_device_properties(0).uuid}"
+    return f"cuda-{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
 
 
 @contextmanager
-def held_device(root: Path, name: str) -> Iterator[None]:
-    """Hold the device for the length of the block; waits, and says so, while another training has it.
+def held_devices(root: Path, names: Iterable[str]) -> Iterator[None]:
+    """Hold devices for the length of the block; waits, and says so, while another training has one of them.
 
     Args:
-        root: The data root, where the lock file is; for object storage it is among temporary files.
-        name: From `device_name`.
+        root: The data root, where the lock files are; for object storage they are among temporary files.
+        names: From `device_name`, of all ranks that train together.
     """
     here = Path(tempfile.gettempdir()) if isinstance(root, ObjectPath) else root
-    target, what = here / f"device-{name}", f"device {name}"
     with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(target, what))
-        except StoreError:
-            logger.info("device %s trains another model; waiting for it", name)
-            stack.enter_context(locked(target, what, timeout_s=FOREVER))
+        # in one order everywhere, so that two trainings of several devices never wait for each other
+        for name in sorted(set(names)):
+            target, what = here / f"device-{name}", f"device {name}"
+            try:
+                stack.enter_context(locked(target, what))
+            except StoreError:
+                logger.info("device %s trains another model; waiting for it", name)
+                stack.enter_context(locked(target, what, timeout_s=FOREVER))
         yield

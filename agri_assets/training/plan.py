@@ -14,9 +14,9 @@ from agri_assets.store.receipt import Outcome, find_outcome
 from agri_assets.training.overrides import override
 from agri_assets.training.recipe import ModelName, Recipe
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
-NO_EFFECT = {"workers"}
+NO_EFFECT = {"workers", "checkpoint_minutes"}
 """Settings of a recipe that change how fast a training runs, not what comes out."""
 
 

@@ -9,6 +9,8 @@ from agri_assets.settings import Settings
 ModelName = Literal["resnet50", "efficientnet_b3", "cnn_vit_hybrid"]
 MODEL_NAMES: tuple[ModelName, ...] = ("resnet50", "efficientnet_b3", "cnn_vit_hybrid")
 
+Precision = Literal["32", "16-mixed", "bf16-mixed"]
+
 
 class Recipe(Settings):
     """How one model is trained.
@@ -66,7 +68,7 @@ class Recipe(Settings):
     fine_classes: bool = True
     balance: Literal["none", "weights", "sampling"] = "none"
     patience: int = Field(default=0, ge=0)
-    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    precision: Precision = "32"
     compile: bool = False
     pretrained: str = ""
     test_orientations: bool = False

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agri_assets.loading.classes import Classes
 from agri_assets.loading.samples import SampleTable
 from agri_assets.models.registry import Framework
 from agri_assets.models.weights import WEIGHTS_FILE, get_weights, save_weights
@@ -35,6 +36,7 @@ class Task:
         cubes: The cube of each tile.
         device: The device, `cpu`, or `cuda:...`.
         folder: The run folder: best weights are written into it, checkpoints below it.
+        classes: What the network's outputs stand for; empty for a single logit of agricultural.
     """
 
     name: str
@@ -48,6 +50,12 @@ class Task:
     cubes: Mapping[str, Path]
     device: str
     folder: Path
+    classes: Classes = ()
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the network."""
+        return outputs_for(self.classes)
 
     @property
     def steps(self) -> int:
@@ -58,6 +66,17 @@ class Task:
     def epoch_steps(self) -> int:
         """Optimiser steps of one epoch."""
         return -(-len(self.train) // self.recipe.batch_size)
+
+    def batch_samples(self, step: int) -> int:
+        """Samples in the batch of a step (from 0), of all ranks together; the last of an epoch has the rest."""
+        done = step % self.epoch_steps * self.recipe.batch_size
+        return min(self.recipe.batch_size, len(self.train) - done)
+
+    @property
+    def target_weights(self) -> tuple[float, ...]:
+        """Loss weights of the target classes: of each one the weight of its label; of both labels without classes."""
+        weights = self.class_weights
+        return tuple(weights[target.agricultural] for target in self.classes) or weights
 
     @property
     def class_weights(self) -> tuple[float, float]:
@@ -83,11 +102,18 @@ class Task:
         if not training:
             return {**options, "samples": self.val}
         mixing = {"shuffle": True, "shuffle_shards": recipe.shuffle_shards, "orientations": recipe.orientations}
+        if recipe.balance == "sampling":
+            mixing["sampled"] = True
         return {**options, **mixing, "samples": self.train}
 
     def save_best(self, network: Any) -> None:
         """Keep these weights as the run's."""
         save_weights(self.folder / WEIGHTS_FILE, get_weights(network, self.framework))
+
+
+def outputs_for(classes: Classes) -> int:
+    """Outputs of a network: one for each class, or a single logit of agricultural."""
+    return len(classes) or 1
 
 
 def class_weights(labels: npt.NDArray[Any], balance: bool) -> tuple[float, float]:

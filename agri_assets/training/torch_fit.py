@@ -1,160 +1,37 @@
-"""The training of a PyTorch network, with Lightning."""
+"""The training of a PyTorch network: a plain loop on Lightning Fabric, for one device or one of several ranks."""
 
 import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack
+import os
+import time
 from typing import Any
 
-import lightning.pytorch as lightning
+import numpy as np
 import torch
+from lightning.fabric import Fabric
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import Tensor, distributed, nn
+from torch.nn.functional import cross_entropy, pad
+from torch.utils.data import DataLoader
 
 from agri_assets.errors import TrainingError
-from agri_assets.loading.torch_data import BatchDataset, make_loader
-from agri_assets.models.torch_parts import Standardise, jitter
-from agri_assets.objects import local_copy
-from agri_assets.store.commit import staged
-from agri_assets.training.history import History
-from agri_assets.training.recipe import Recipe
+from agri_assets.loading.classes import agricultural_logit, targets
+from agri_assets.loading.torch_data import BatchDataset, TensorBatch, make_loader
+from agri_assets.models.torch_parts import Standardise
+from agri_assets.models.weights import WEIGHTS_FILE
+from agri_assets.store.commit import sweep
+from agri_assets.training.device_augment import Mixing, Radiometry
+from agri_assets.training.history import Floats
+from agri_assets.training.recipe import Precision, Recipe
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.schedule import average_decay, learning_rate
+from agri_assets.training.steps import seed_step
 from agri_assets.training.task import Task
+from agri_assets.training.torch_state import TorchState
 
 CHECKPOINT = "last.ckpt"
 
-CHECK_EVERY = 25
-"""Steps between two looks at the loss: reading it makes the host wait for the device."""
-
-
-class EpochBatches:
-    """What Lightning iterates over: (pixels, labels) of the running epoch, with the wait for each batch counted."""
-
-    def __init__(self, task: Task, recorder: Recorder, *, training: bool) -> None:
-        self.recorder = recorder
-        self.training = training
-        self.loader = make_loader(
-            **task.reading(training=training), workers=task.workers, pin_memory=task.device != "cpu"
-        )
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        batches = ((batch.pixels, batch.label) for batch in self.loader)
-        if not self.training:
-            return batches
-        assert isinstance(self.loader.dataset, BatchDataset)
-        self.loader.dataset.set_epoch(self.recorder.epoch)
-        self.recorder.start_epoch()
-        return self.recorder.waiting(batches)
-
-
-class TileTraining(lightning.LightningModule):
-    """One network with its loss, optimiser, schedule, averaged weights and checkpoints."""
-
-    def __init__(self, task: Task, recorder: Recorder) -> None:
-        super().__init__()
-        self.task = task
-        self.recorder = recorder
-        self.network: nn.Module = task.network.to(memory_format=torch.channels_last)
-        self.standardise = Standardise(task.split.mean, task.split.std)
-        self.average = ModelEmaV3(self.network, task.recipe.ema_decay) if task.recipe.ema_decay else None
-        if self.average is not None:
-            # only validation runs it, where Lightning sets all modules to evaluate; before, it warns of those that are
-            self.average.train()
-        self.losses: list[Tensor] = []
-        self.scored: list[tuple[Tensor, Tensor]] = []
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with its schedule, stepped per batch."""
-        recipe, steps = self.task.recipe, self.task.steps
-        optimizer = torch.optim.AdamW(decay_groups(self.network, recipe.weight_decay), lr=recipe.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(step, steps, 1.0, recipe.warmup)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_train_epoch_start(self) -> None:
-        """Seed by epoch, so that a training resumed at an epoch goes on as one that never stopped."""
-        torch.manual_seed(self.task.recipe.seed * 100_003 + self.recorder.epoch)
-        self.losses.clear()
-
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Loss of one batch."""
-        pixels, labels = batch
-        if len(labels) == 1:
-            # batch norm has no statistics of a single 1 by 1 map; twice the same sample has the same mean loss
-            pixels, labels = pixels.repeat(2, 1, 1, 1), labels.repeat(2)
-        recipe = self.task.recipe
-        tiles = self.standardise(pixels)
-        logits = self.network(jitter(tiles, recipe.jitter) if recipe.jitter else tiles)[:, 0]
-        smooth = labels * (1.0 - recipe.label_smoothing) + recipe.label_smoothing / 2
-        light, heavy = self.task.class_weights
-        return binary_cross_entropy_with_logits(logits, smooth, weight=labels * (heavy - light) + light)
-
-    def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Average the weights, count the step, look at the loss now and then."""
-        if self.average is not None:
-            self.average.decay = average_decay(self.global_step - 1, self.task.recipe.ema_decay)
-            self.average.update(self.network)
-        self.losses.append(outputs["loss"].detach())
-        self.recorder.step(len(batch[1]))
-        if index % CHECK_EVERY == 0:
-            self.recorder.check(self._mean_loss())
-
-    def on_validation_start(self) -> None:
-        """Stop the clock of the training part."""
-        self.recorder.end_steps()
-        self.scored.clear()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Keep the logits of one val batch."""
-        pixels, labels = batch
-        network = self.network if self.average is None else self.average.module
-        self.scored.append((network(self.standardise(pixels))[:, 0].float(), labels))
-
-    def on_validation_epoch_end(self) -> None:
-        """Record the epoch and keep the weights if they are the best so far."""
-        logits, labels = (torch.cat(part).cpu().numpy() for part in zip(*self.scored, strict=True))
-        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        self.recorder.end_epoch(self._mean_loss(), rate, logits, labels)
-        if self.recorder.history.improved:
-            self.task.save_best(self.network if self.average is None else self.average.module)
-        self.trainer.should_stop = self.recorder.stopped
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The history travels with the state it led to."""
-        checkpoint["history"] = self.recorder.history.model_dump(mode="json")
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `on_save_checkpoint`."""
-        self.recorder.resume(History.model_validate(checkpoint["history"]), self.task.epoch_steps)
-
-    def _mean_loss(self) -> float:
-        return float(torch.stack(self.losses).mean())
-
-
-class KeepLast(lightning.Callback):
-    """Writes the whole state after every epoch, atomically."""
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """The epoch's progress is complete here, so a resume starts with the next one."""
-        assert isinstance(module, TileTraining)
-        with staged(module.task.checkpoints / CHECKPOINT) as staging:
-            trainer.save_checkpoint(staging)
-
-
-def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weights of layers decay; biases, scales and offsets of norms (one dimension) do not."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {"params": [item for item in parameters if item.ndim > 1], "weight_decay": weight_decay},
-        {"params": [item for item in parameters if item.ndim <= 1], "weight_decay": 0.0},
-    ]
+LOOK_EVERY = 25
+"""Steps between two looks at losses and clock: reading a loss makes the host wait for the device."""
 
 
 def prepare(recipe: Recipe, name: str) -> None:
@@ -172,33 +49,202 @@ def fit(task: Task, recorder: Recorder) -> None:
     """Train from the last checkpoint, or from the start; leaves the best weights in the run folder.
 
     Raises:
-        TrainingError: A loss is not finite.
+        TrainingError: A loss is not finite, or the checkpoint is damaged.
     """
     recipe = task.recipe
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=1,
-        precision=recipe.precision,
-        max_epochs=recipe.epochs,
-        gradient_clip_val=recipe.gradient_clip or None,
-        callbacks=[KeepLast()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=tempfile.gettempdir(),  # nothing is written there: we write, and only whole files
+    # the network's parameters stay the same objects when they move to the device
+    optimizer = torch.optim.AdamW(decay_groups(task.network, recipe.weight_decay), lr=recipe.learning_rate)
+    TorchTraining(task, recorder, optimizer, make_fabric(recipe.precision)).run()
+
+
+def make_fabric(precision: Precision) -> Fabric:
+    """Fabric for the device that is there, or for this process's share where torchrun started several."""
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    accelerator = "auto" if size == 1 or torch.cuda.is_available() else "cpu"
+    strategy = "auto" if size == 1 else "ddp"
+    fabric = Fabric(
+        accelerator=accelerator, strategy=strategy, devices=local, num_nodes=size // local, precision=precision
     )
-    last = task.checkpoints / CHECKPOINT
-    with warnings.catch_warnings(), ExitStack() as stack:
-        # Lightning 2.6 asks torch's tree module in the way that torch 2.15 deprecates
-        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
-        trainer.fit(
-            TileTraining(task, recorder),
-            EpochBatches(task, recorder, training=True),
-            EpochBatches(task, recorder, training=False),
-            ckpt_path=stack.enter_context(local_copy(last)) if last.exists() else None,
-            weights_only=True,
+    fabric.launch()
+    return fabric
+
+
+def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: weights of layers decay; biases, scales and offsets of norms (one dimension) do not."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [item for item in parameters if item.ndim > 1], "weight_decay": weight_decay},
+        {"params": [item for item in parameters if item.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class TorchTraining:
+    """One network with its loss, optimiser, averaged weights and checkpoints; `run` is the loop.
+
+    Where several ranks train together, each takes its share of every batch, and the gradients are those of the whole
+    batch. Statistics of batch norm are those of a rank's share; rank 0's are kept.
+    """
+
+    def __init__(self, task: Task, recorder: Recorder, optimizer: torch.optim.Optimizer, fabric: Fabric) -> None:
+        self.task, self.recorder, self.fabric, self.recipe = task, recorder, fabric, task.recipe
+        self.network: nn.Module = fabric.to_device(task.network.to(memory_format=torch.channels_last))
+        # the wrapped network shares its weights with the plain one, whose names are those of the weights file
+        self.forward: Any = fabric.strategy.setup_module(self.network)
+        if self.recipe.compile:
+            self.forward = torch.compile(self.forward)
+        self.optimizer: Any = fabric.setup_optimizers(optimizer)
+        self.average = ModelEmaV3(self.network, self.recipe.ema_decay) if self.recipe.ema_decay else None
+        split, columns = task.split, max(2, task.outputs)
+        self.standardise = fabric.to_device(Standardise(split.mean, split.std))
+        self.radiometry = fabric.to_device(Radiometry(self.recipe, split.mean, split.std, split.units))
+        self.mix = Mixing(self.recipe, columns)
+        self.classes = fabric.to_device(torch.from_numpy(targets(task.train, task.classes)))
+        self.weights = torch.tensor(task.target_weights, device=fabric.device)
+        self.pending: list[Tensor] = []
+        self.saved = time.monotonic()
+        self.state = TorchState(fabric, self.network, optimizer, self.average and self.average.module, recorder)
+        self.step = self.state.load(self.checkpoint, task.epoch_steps)
+
+    @property
+    def checkpoint(self) -> Any:
+        """The file of the last state."""
+        return self.task.checkpoints / CHECKPOINT
+
+    def run(self) -> None:
+        """Train epoch by epoch, with a validation after each, until the last or until nothing gets better."""
+        sweep(self.task.folder / WEIGHTS_FILE)
+        train, val = self._loader(training=True), self._loader(training=False)
+        while self.recorder.epoch < self.recipe.epochs and not self.recorder.stopped:
+            self.train_epoch(train)
+            self.validate(val)
+            self.save()
+
+    def train_epoch(self, loader: "DataLoader[TensorBatch]") -> None:
+        """The steps of the running epoch that are still to be done."""
+        every = LOOK_EVERY if self.recipe.checkpoint_minutes else 1
+        assert isinstance(loader.dataset, BatchDataset)
+        loader.dataset.set_epoch(self.recorder.epoch, self.step - self.recorder.epoch * self.task.epoch_steps)
+        self.network.train()
+        self.recorder.start_epoch()
+        for batch in self.recorder.waiting(loader):
+            self.train_step(batch)
+            if self.step % every == 0:
+                self.look()
+        self.look()
+        self.recorder.end_steps()
+        self.save()
+
+    def train_step(self, batch: TensorBatch) -> None:
+        """One optimiser step on this rank's share of a batch."""
+        seed_step(self.recipe.seed, self.step, self.fabric.global_rank, self.fabric.device)
+        rate = learning_rate(self.step, self.task.steps, self.recipe.learning_rate, self.recipe.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        samples = self.task.batch_samples(self.step)
+        # ranks' gradients are averaged, so each loss is taken times their number over the whole batch
+        loss = self.loss_sum(batch) * self.fabric.world_size / samples
+        self.fabric.backward(loss)
+        if self.recipe.gradient_clip:
+            # an infinite gradient in half precision is the scaler's business, which leaves out the step
+            self.fabric.clip_gradients(
+                self.network, self.optimizer, max_norm=self.recipe.gradient_clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.decay = average_decay(self.step, self.recipe.ema_decay)
+            self.average.update(self.network)
+        self.step += 1
+        self.pending.append(loss.detach())
+        self.recorder.step(samples)
+
+    def loss_sum(self, batch: TensorBatch) -> Tensor:
+        """Sum of the losses of some samples: cross-entropy with smoothed and mixed targets, weighted by class."""
+        pixels, index = self._moved(batch)
+        if not len(index):
+            return self._nothing(pixels)
+        count = len(index)
+        if count == 1:
+            # batch norm has no statistics of a single 1 by 1 map; twice the same sample has the same mean loss
+            pixels, index = pixels.repeat(2, 1, 1, 1), index.repeat(2)
+        tiles, shares = self.mix(self.standardise(self.radiometry(pixels)), self.classes[index].long())
+        with self.fabric.autocast():
+            outputs = self.forward(tiles)
+        smoothing = self.recipe.label_smoothing
+        loss = cross_entropy(as_classes(outputs), shares, self.weights, label_smoothing=smoothing)
+        return loss * count
+
+    def look(self) -> None:
+        """Read the losses of the steps since the last look, and write the state when it is time."""
+        if self.pending:
+            losses = self._reduced(torch.stack(self.pending), "mean")
+            steps = range(self.step - len(self.pending), self.step)
+            self.recorder.losses(losses.tolist(), map(self.task.batch_samples, steps))
+            self.pending.clear()
+            if time.monotonic() - self.saved >= self.recipe.checkpoint_minutes * 60:
+                self.save()
+
+    def save(self) -> None:
+        """Write the state."""
+        if self.fabric.global_rank == 0:
+            self.state.save(self.checkpoint, self.step)
+        self.saved = time.monotonic()
+
+    def validate(self, loader: "DataLoader[TensorBatch]") -> None:
+        """Record the epoch with the scores on val, and keep the weights if they are the best so far."""
+        network = self.network if self.average is None else self.average.module
+        logits = agricultural_logit(self.predict(network.eval(), loader), self.task.classes)
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        self.recorder.end_epoch(self.recorder.mean_loss, rate, logits, self.task.val.label.astype(np.float64))
+        if self.recorder.history.improved and self.fabric.global_rank == 0:
+            self.task.save_best(network)
+
+    @torch.no_grad()
+    def predict(self, network: nn.Module, loader: "DataLoader[TensorBatch]") -> Floats:
+        """Outputs of a network for all samples of val, (n, outputs), in their order."""
+        if self.fabric.world_size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, src=0)
+        found = torch.zeros(len(self.task.val), self.task.outputs, device=self.fabric.device)
+        for batch in loader:
+            pixels, index = self._moved(batch)
+            if len(index):
+                with self.fabric.autocast():
+                    found[index] = network(self.standardise(pixels)).float()
+        # every sample is one rank's, and zero with the others
+        return self._reduced(found, "sum").cpu().numpy()
+
+    def _reduced(self, values: Tensor, how: str) -> Tensor:
+        """Sum or mean of the values of all ranks."""
+        reduced: Tensor = self.fabric.strategy.all_reduce(values, reduce_op=how)
+        return reduced
+
+    def _loader(self, *, training: bool) -> "DataLoader[TensorBatch]":
+        return make_loader(
+            **self.task.reading(training=training),
+            workers=self.task.workers,
+            share=(self.fabric.global_rank, self.fabric.world_size),
+            pin_memory=self.fabric.device.type == "cuda",
         )
+
+    def _moved(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        device = self.fabric.device
+        return batch.pixels.to(device, non_blocking=True), batch.index.to(device, non_blocking=True)
+
+    def _nothing(self, pixels: Tensor) -> Tensor:
+        """A loss of zero for a rank whose share is empty: the others wait for its gradients."""
+        self.network.eval()  # what batch norm remembers stays as it is
+        tiles = torch.zeros(2, *pixels.shape[1:], device=pixels.device)
+        with self.fabric.autocast():
+            outputs: Tensor = self.forward(tiles)
+        self.network.train()
+        return outputs.float().sum() * 0.0
+
+
+def as_classes(outputs: Tensor) -> Tensor:
+    """Outputs (b, n) as logits of classes in float32: a single one becomes two, of not and of agricultural."""
+    outputs = outputs.float()
+    # the softmax of (0, z) is the logistic of z
+    return pad(outputs, (1, 0)) if outputs.shape[1] == 1 else outputs

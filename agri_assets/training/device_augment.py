@@ -1,0 +1,82 @@
+"""Augmentation of whole batches on the device: radiometry on stored counts, mixing on standardised numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.data.mixup import Mixup
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from agri_assets.training.recipe import Recipe
+
+NODATA_UNITS = "reflectance"
+"""Units in which a count of 0 is no measurement, and every measurement is 1 or more."""
+
+
+class Radiometry(nn.Module):
+    """Random gain, offset and noise on stored counts, in each band's own mean and standard deviation.
+
+    `c' = mean + (c - mean) * (1 + s * a_band + t * a_all) + std * (s * b_band + t * b_all + n * noise)`, where a, b and
+    noise are normal: a and b are drawn per sample (and band), noise per pixel; s, t and n are the recipe's `jitter`,
+    `brightness` and `noise`. In reflectance, nodata stays 0 and no valid pixel falls below 1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, recipe: Recipe, mean: Sequence[float], std: Sequence[float], units: str) -> None:
+        super().__init__()
+        self.jitter, self.brightness, self.noise = recipe.jitter, recipe.brightness, recipe.noise
+        self.nodata = units == NODATA_UNITS
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Counts (b, bands, height, width) to changed ones in float32; as they are where the recipe changes nothing."""
+        if not (self.jitter or self.brightness or self.noise):
+            return pixels
+        counts = pixels.to(torch.float32)
+        gain, offset = self._per_sample(counts), self._per_sample(counts)
+        if self.noise:
+            offset = offset + self.noise * torch.randn_like(counts)
+        changed = self.mean + (counts - self.mean) * (1.0 + gain) + self.std * offset
+        if self.nodata:
+            return torch.where(counts > 0, changed.clamp(min=1.0), 0.0)
+        return changed.clamp(min=0.0)
+
+    def _per_sample(self, counts: Tensor) -> Tensor:
+        size, bands = counts.shape[:2]
+        own = self.jitter * torch.randn(size, bands, 1, 1, device=counts.device)
+        return own + self.brightness * torch.randn(size, 1, 1, 1, device=counts.device)
+
+
+class Mixing:
+    """CutMix and MixUp of a batch with itself in reverse order, by timm; targets become shares of classes."""
+
+    def __init__(self, recipe: Recipe, classes: int) -> None:
+        """Prepare.
+
+        Args:
+            recipe: Its `cutmix`, `mixup` and `mix_probability`.
+            classes: How many there are.
+        """
+        self.classes = classes
+        make: Any = Mixup
+        wanted = recipe.mixup or recipe.cutmix
+        options = {"prob": recipe.mix_probability, "label_smoothing": 0.0, "num_classes": classes}
+        self.mixup = make(recipe.mixup, recipe.cutmix, **options) if wanted else None
+
+    def __call__(self, tiles: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised tiles (b, bands, height, width), changed in place, and shares (b, classes), float32.
+
+        Args:
+            tiles: The batch.
+            classes: Number of the class of each tile, (b,), int64.
+        """
+        shares = one_hot(classes, self.classes).to(tiles.dtype)
+        # timm takes pairs: the last tile of an odd batch stays as it is
+        even = len(tiles) // 2 * 2
+        if self.mixup is not None and even:
+            _, shares[:even] = self.mixup(tiles[:even], classes[:even])
+        return tiles, shares

@@ -1,0 +1,97 @@
+"""Trainings in processes of their own: killed at a chosen place, or one of several ranks."""
+
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["agri_assets.training.run", "agri_assets.training.torch_fit"])
+
+
+def killed_at(place: str, count: int, world: Any, recipe: Mapping[str, Any]) -> None:
+    """Train in another process, which ends itself by SIGKILL when it comes to a place for the `count`-th time."""
+    child = CONTEXT.Process(target=_train_and_die, args=(place, count, world, dict(recipe)))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL, f"ended with {child.exitcode}"
+
+
+def _train_and_die(place: str, count: int, world: Any, recipe: dict[str, Any]) -> None:
+    from agri_assets.training.run import train_model
+
+    PLACES[place](count)
+    train_model(world.collection, world.paths, "cnn_vit_hybrid", recipe)
+
+
+def _die_in(owner: Any, name: str, count: int, before: Callable[..., None] = lambda *_: None) -> None:
+    """Let the `count`-th call of a function be the end of this process."""
+    original, calls = getattr(owner, name), [0]
+
+    def patched(*args: Any, **options: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == count:
+            before(original, *args)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **options)
+
+    setattr(owner, name, patched)
+
+
+def _in_step(count: int) -> None:
+    from agri_assets.training.recorder import Recorder
+
+    _die_in(Recorder, "step", count)
+
+
+def _in_validation(count: int) -> None:
+    from agri_assets.training.torch_fit import TorchTraining
+
+    _die_in(TorchTraining, "predict", count)
+
+
+def _in_checkpoint(count: int) -> None:
+    import torch
+
+    def half_written(save: Callable[..., None], state: Any, path: Path) -> None:
+        save(state, path)
+        os.truncate(path, path.stat().st_size // 2)
+
+    _die_in(torch, "save", count, half_written)
+
+
+def _after_best_weights(count: int) -> None:
+    from agri_assets.training.task import Task
+
+    _die_in(Task, "save_best", count, lambda save, *args: save(*args))
+
+
+PLACES = {
+    "step": _in_step,
+    "validation": _in_validation,
+    "checkpoint": _in_checkpoint,
+    "best weights": _after_best_weights,
+}
+
+
+def ranks(size: int, work: Callable[..., None], *args: Any) -> list[int | None]:
+    """Run a function in so many processes with the environment that torchrun gives them; returns their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = [CONTEXT.Process(target=_as_rank, args=(rank, size, port, work, args)) for rank in range(size)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    return [child.exitcode for child in children]
+
+
+def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+    named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in named.items()}, MASTER_ADDR="127.0.0.1")
+    os.environ.update(TORCHELASTIC_RUN_ID="none", GROUP_RANK="0")
+    work(*args)
