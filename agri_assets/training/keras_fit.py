@@ -12,6 +12,8 @@ import numpy as np
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit
 from agri_assets.models.keras_pretrained import begin_with
+from agri_assets.models.weights import WEIGHTS_FILE
+from agri_assets.store.commit import sweep
 from agri_assets.training.history import Floats
 from agri_assets.training.keras_batches import BACKENDS, Batches, batches_for
 from agri_assets.training.keras_model import TileTraining
@@ -83,6 +85,7 @@ class _Loop:
 
     def run(self) -> None:
         """Train until the last epoch, or until nothing gets better."""
+        sweep(self.task.folder / WEIGHTS_FILE)
         while self.recorder.epoch < self.task.recipe.epochs and not self.recorder.stopped:
             self._train()
             self._validate()

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from agri_assets.errors import TrainingError
 from agri_assets.objects import local_copy
-from agri_assets.store.commit import staged
+from agri_assets.store.commit import staged, sweep
 from agri_assets.training.history import History
 from agri_assets.training.recorder import Running
 
@@ -36,6 +36,7 @@ class Progress(BaseModel):
 
 def save_state(path: Path, model: Any, progress: Progress) -> None:
     """Write all variables of a `TileTraining`, its averages and its optimiser with the progress, atomically."""
+    sweep(path)  # what a killed process left half-written
     values = (np.array(keras.ops.convert_to_numpy(variable.value)) for variable in _state(model))
     arrays = {f"{place:05d}": value for place, value in enumerate(values)}
     with staged(path) as staging:
@@ -46,14 +47,22 @@ def load_state(path: Path, model: Any) -> Progress:
     """Put back what `save_state` wrote.
 
     Raises:
-        TrainingError: It was written on another backend.
+        TrainingError: It was written on another backend, is damaged, or not of this network.
     """
+    try:
+        return _load(path, model)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        told = str(error).splitlines()[0]
+        raise TrainingError(f"{path}: not a usable checkpoint ({told}); delete it to start over") from None
+
+
+def _load(path: Path, model: Any) -> Progress:
     with local_copy(path) as copy, safe_open(copy, framework="numpy") as file:
         progress = Progress.model_validate_json(file.metadata()["progress"])
         if progress.backend != keras.backend.backend():
             raise TrainingError(
                 f"{path}: was begun on Keras's {progress.backend} backend; set KERAS_BACKEND={progress.backend} to go "
-                "on, or remove its folder to begin anew"
+                "on, or delete it to start over"
             )
         for name, variable in zip(sorted(file.keys()), _state(model), strict=True):
             variable.assign(file.get_tensor(name))
