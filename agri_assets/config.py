@@ -18,7 +18,8 @@ from agri_assets.objects import ObjectPath
 from agri_assets.scenes.settings import ArchiveSource, CloudSettings, Source
 from agri_assets.settings import Settings
 from agri_assets.splits.settings import SplitSettings
-from agri_assets.training.recipe import MODEL_NAMES, ModelName, Recipe
+from agri_assets.training.presets import PresetName
+from agri_assets.training.recipe import MODEL_NAMES, ModelName, Recipe, resolve
 
 COLLECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -75,9 +76,10 @@ class Collection(Settings):
         """Whether samples come from a labelled archive instead of scenes."""
         return isinstance(self.source, ArchiveSource)
 
-    def recipe_for(self, model: ModelName) -> Recipe:
-        """The shared recipe with this model's own settings laid over it."""
-        return Recipe.model_validate({**self.recipe.model_dump(), **self.models[model]})
+    def recipe_for(self, model: ModelName, preset: PresetName | None = None) -> Recipe:
+        """The shared recipe with this model's own settings laid over it, and its preset (or another) below both."""
+        other = {} if preset is None else {"preset": preset}
+        return resolve(model, self.recipe.said(), self.models[model], other)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,15 @@ class Meter:
         label: What is being done, as a person would say it.
         total: How many units there are.
         unit: Name of a unit, plural.
+        done: How many are done.
+        before: Of these, done by an earlier process: they say nothing about the pace.
     """
 
     label: str
     total: int
     unit: str = "steps"
     done: int = 0
+    before: int = 0
     started: float = field(default_factory=time.monotonic)
     _last_line: float = field(default_factory=time.monotonic)
     _bar: Progress | None = None
@@ -48,7 +51,8 @@ class Meter:
     def line(self, note: str = "") -> str:
         """The progress as one line of text, with the time left."""
         spent = time.monotonic() - self.started
-        left = spent / self.done * (self.total - self.done) if self.done else float("nan")
+        fresh = self.done - self.before
+        left = spent / fresh * (self.total - self.done) if fresh else float("nan")
         text = f"{self.label}: {self.done}/{self.total} {self.unit}, about {left:.0f} s left"
         return f"{text}; {note}" if note else text
 

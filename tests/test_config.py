@@ -4,6 +4,8 @@ import pytest
 
 from agri_assets.config import collections_path, data_root, load_collections
 from agri_assets.errors import ConfigError
+from agri_assets.training.presets import PRESETS, Preset
+from agri_assets.training.recipe import Recipe
 
 GOOD = """\
 x-common: &common [B02, B03]
@@ -119,6 +121,17 @@ def test_a_models_own_settings_lie_over_the_shared_recipe(tmp_path):
     assert fields.recipe_for("resnet50").epochs == 2
     assert fields.recipe_for("cnn_vit_hybrid").epochs == 7
     assert set(fields.models) == {"resnet50", "cnn_vit_hybrid"}
+
+
+def test_a_preset_lies_below_what_is_said(tmp_path, monkeypatch):
+    preset = Preset({"epochs": 30, "jitter": 0.5}, {"resnet50": {"epochs": 11, "batch_size": 16}})
+    monkeypatch.setitem(PRESETS, "fast", preset)
+    more = "    recipe: {preset: fast, jitter: 0.25}\n    models: {resnet50: {batch_size: 8}, cnn_vit_hybrid: {}}\n"
+    fields = _load(tmp_path, GOOD.replace("    bands: *common\n", "    bands: *common\n" + more)).collection("fields")
+    resnet, hybrid = fields.recipe_for("resnet50"), fields.recipe_for("cnn_vit_hybrid")
+    assert (resnet.epochs, resnet.batch_size, resnet.jitter) == (11, 8, 0.25)
+    assert (hybrid.epochs, hybrid.batch_size, hybrid.jitter) == (30, Recipe().batch_size, 0.25)
+    assert fields.recipe_for("cnn_vit_hybrid", "").epochs == Recipe().epochs
 
 
 def test_a_missing_file_says_where_to_set_it(tmp_path):

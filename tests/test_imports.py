@@ -15,8 +15,8 @@ LAYERS = [
     "splits", "loading", "models", "training", "evaluation", "maps", "cli", "defs", "definitions",
 ]  # fmt: skip
 LEAVES = {f"agri_assets.{name}" for name in ("settings", "scenes.settings", "labels.settings", "splits.settings")} | {
-    "agri_assets.training.recipe", "agri_assets.evaluation.settings", "agri_assets.maps.settings",
-    "agri_assets.labels.worldcover",
+    "agri_assets.training.recipe", "agri_assets.training.presets", "agri_assets.evaluation.settings",
+    "agri_assets.maps.settings", "agri_assets.labels.worldcover",
 }  # fmt: skip
 """What each package declares for `config.py`: importable from everywhere, importing nothing but each other."""
 

@@ -1,7 +1,8 @@
-"""`python -m agri_assets.training`: train one model of a collection by hand."""
+"""`python -m agri_assets.training`: train one model of a collection by hand, or by torchrun on several devices."""
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +16,22 @@ from agri_assets.training.recipe import MODEL_NAMES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train and say where the results lie; a refusal is one line on stderr and its exit code."""
+    """Train and say where the results lie; a refusal is one line on stderr and its exit code.
+
+    Under torchrun the first of its processes speaks for all.
+    """
     args = _parser().parse_args(arguments)
+    leads = os.environ.get("RANK", "0") == "0"
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("agri_assets").setLevel(logging.INFO)
+    logging.getLogger("agri_assets").setLevel(logging.INFO if leads else logging.ERROR)
     try:
         outcome = _train(args)
     except AgriAssetsError as error:
-        print(f"agri-assets: {error}", file=sys.stderr)
+        if leads:
+            print(f"agri-assets: {error}", file=sys.stderr)
         return error.exit_code
+    if not leads:
+        return 0
     if args.result:
         write_outcome(args.result, outcome)
     print(f"{'already trained' if outcome.reused else 'trained'}: {outcome.summary}")

@@ -46,7 +46,8 @@ class EpochRecord(BaseModel):
         """The epoch as one line for a log."""
         return (
             f"epoch {self.epoch}/{epochs}: loss {self.loss:.4f}, val loss {self.val_loss:.4f}, "
-            f"val AUC {self.val_auc:.4f}, {self.samples_per_s:.0f} samples/s, {self.seconds + self.val_seconds:.1f} s"
+            f"val AUC {self.val_auc:.4f}, {self.samples_per_s:.0f} samples/s, data wait {self.data_wait:.1%}, "
+            f"{self.seconds + self.val_seconds:.1f} s"
         )
 
 

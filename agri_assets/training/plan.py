@@ -16,7 +16,7 @@ from agri_assets.training.recipe import ModelName, Recipe
 
 CODE_VERSION = "2"
 
-NO_EFFECT = {"workers", "checkpoint_minutes"}
+NO_EFFECT = {"workers", "checkpoint_minutes", "preset"}
 """Settings of a recipe that change how fast a training runs, not what comes out."""
 
 
@@ -59,20 +59,33 @@ def plan_training(
 
     Raises:
         ConfigError: The collection does not train this model, or an override is no setting of a recipe.
+        ModelError: There is no file of the weights to begin with.
         SplitError: There is no split.
     """
     if model not in collection.models:
         known = ", ".join(collection.models)
         raise ConfigError(f"{collection.name} does not train {model!r}; it trains {known} (see `models`)")
-    recipe = override(collection.recipe_for(model), overrides or {})
+    overrides = overrides or {}
+    preset = override(Recipe(), overrides).preset if "preset" in overrides else None
+    recipe = override(collection.recipe_for(model, preset), overrides)
     full = fingerprint(
         stage="model",
         code=CODE_VERSION,
         model=model,
         bands=collection.bands,
-        recipe=recipe.model_dump(exclude=NO_EFFECT),
+        recipe={**recipe.model_dump(exclude=NO_EFFECT), "pretrained": _beginning(recipe.pretrained)},
         split=read_summary(paths).fingerprint,
     )
     folder = paths.model_run(model, run_name(full))
     done = find_outcome(folder / "complete.json", full)
     return TrainingPlan(f"{collection.name}/{model}", full, run_name(full), folder, recipe, done)
+
+
+def _beginning(pretrained: str) -> str:
+    """What the weights to begin with are."""
+    if not pretrained:
+        return ""
+    # brings torch and timm, which take seconds
+    from agri_assets.models.pretrained import pretrained_key
+
+    return pretrained_key(pretrained)

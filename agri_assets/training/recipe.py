@@ -1,10 +1,12 @@
 """The recipe: every choice of one training, as a collection declares it."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
 from agri_assets.settings import Settings
+from agri_assets.training.presets import PRESETS, PresetName
 
 ModelName = Literal["resnet50", "efficientnet_b3", "cnn_vit_hybrid"]
 MODEL_NAMES: tuple[ModelName, ...] = ("resnet50", "efficientnet_b3", "cnn_vit_hybrid")
@@ -16,6 +18,7 @@ class Recipe(Settings):
     """How one model is trained.
 
     Attributes:
+        preset: A shipped recipe that is meant wherever this one is silent: `fast` or `best`.
         epochs: Passes over the train split.
         batch_size: Samples per optimiser step.
         learning_rate: Peak of the schedule (linear warm-up, then cosine to zero).
@@ -48,6 +51,7 @@ class Recipe(Settings):
         options: Arguments of the network itself (see the model's module).
     """
 
+    preset: PresetName = ""
     epochs: int = Field(default=8, ge=1)
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -77,3 +81,22 @@ class Recipe(Settings):
     shuffle_shards: int = Field(default=8, ge=1)
     seed: int = 0
     options: dict[str, int | float | bool | str] = Field(default_factory=dict)
+
+    def said(self) -> dict[str, Any]:
+        """What is said about it, without what it leaves to its preset and to defaults."""
+        return self.model_dump(include=self.model_fields_set)
+
+
+def resolve(model: ModelName, *layers: Mapping[str, Any]) -> Recipe:
+    """The recipe of a model from settings laid over each other, the last one on top, its preset below them all.
+
+    Args:
+        model: Name of the network.
+        layers: Settings by name, as `collections.yaml` says them.
+
+    Raises:
+        ValidationError: A setting is unknown, or its value is not what is expected.
+    """
+    said = {key: value for layer in layers for key, value in layer.items()}
+    preset = PRESETS.get(said.get("preset", ""))
+    return Recipe.model_validate({**(preset.of(model) if preset else {}), **said})

@@ -86,7 +86,7 @@ class Recorder:
         self.steps_resumed = self.resumed * steps if steps_done is None else steps_done
         self.stopped = history.stalled(self.patience)
         self._running = running or Running()
-        self.meter.done = self.steps_resumed
+        self.meter.done = self.meter.before = self.steps_resumed
         into = self.steps_resumed - self.resumed * steps
         place = f", {into} of {steps} steps into the next" if into else ""
         logger.info("%s: resuming after epoch %d of %d%s", self.name, self.resumed, self.epochs, place)

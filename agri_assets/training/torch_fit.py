@@ -59,7 +59,8 @@ def fit(task: Task, recorder: Recorder) -> None:
 
 def make_fabric(precision: Precision) -> Fabric:
     """Fabric for the device that is there, or for this process's share where torchrun started several."""
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for name in ("lightning.fabric", "lightning.pytorch"):  # Fabric tells its choices by either
+        logging.getLogger(name).setLevel(logging.WARNING)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     accelerator = "auto" if size == 1 or torch.cuda.is_available() else "cpu"

@@ -12,16 +12,16 @@ TORCH = ("efficientnet_b3", "cnn_vit_hybrid")
 @pytest.mark.parametrize("model", TORCH)
 @pytest.mark.parametrize(("bands", "edge"), [(3, 64), (10, 32), (13, 96)])
 def test_torch_networks_take_any_bands_and_tile_size(model, bands, edge):
-    network = build_network(model, bands, edge, {}).eval()
+    network = build_network(model, bands, edge, {}, outputs=bands).eval()
     with torch.inference_mode():
-        assert network(torch.randn(2, bands, edge, edge)).shape == (2,)
+        assert network(torch.randn(2, bands, edge, edge)).shape == (2, bands)
 
 
 @pytest.mark.parametrize(("bands", "edge"), [(3, 64), (10, 32)])
 def test_keras_network_takes_any_bands_and_tile_size(bands, edge):
-    network = build_network("resnet50", bands, edge, {})
+    network = build_network("resnet50", bands, edge, {}, outputs=bands)
     assert network.input_shape == (None, edge, edge, bands)
-    assert network.output_shape == (None, 1)
+    assert network.output_shape == (None, bands)
 
 
 def test_parameters_are_those_of_the_published_networks():

@@ -6,20 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agri_assets.errors import ModelError
+from agri_assets.loading.classes import Classes, TargetClass
 from agri_assets.models.contract import OFFSET_CONVENTIONS, ModelContract
 from agri_assets.models.predictor import load_predictor, sigmoid
 from agri_assets.models.registry import MODELS, build_network
 from agri_assets.models.weights import WEIGHTS_FILE, get_weights, parameter_count, save_weights
 from agri_assets.store.fingerprint import file_digest
 
+CLASSES = tuple(
+    TargetClass(name=name, agricultural=crop) for name, crop in (("Sea", False), ("Crop", True), ("Pasture", True))
+)
 BANDS = ("B04", "B03", "B02")
 
 
-def write_run(folder: Path, model: str) -> ModelContract:
+def write_run(folder: Path, model: str, classes: Classes = ()) -> ModelContract:
     """An untrained model as a finished run would leave it."""
     options = {"width": 16, "depth": 1, "heads": 2} if model == "cnn_vit_hybrid" else {}
     framework = MODELS[model].framework
-    network = build_network(model, 3, 32, options)
+    network = build_network(model, 3, 32, options, len(classes) or 1)
     save_weights(folder / WEIGHTS_FILE, get_weights(network, framework))
     contract = ModelContract(
         model=model,
@@ -34,6 +38,7 @@ def write_run(folder: Path, model: str) -> ModelContract:
         split_fingerprint="f" * 64,
         proof="none",
         options=options,
+        classes=classes,
         parameters=parameter_count(network, framework),
         weights_digest=file_digest(folder / WEIGHTS_FILE),
     )
@@ -112,3 +117,20 @@ def test_sigmoid_is_a_probability_and_symmetric(logit):
     one, other = sigmoid(np.array([logit, -logit]))
     assert 0.0 <= one <= 1.0
     assert one + other == pytest.approx(1.0)
+
+
+def test_probabilities_of_classes_are_summed_and_of_orientations_averaged(tmp_path):
+    plain = write_run(tmp_path, "cnn_vit_hybrid", classes=CLASSES)
+    pixels = np.random.default_rng(1).integers(1, 255, (4, 3, 32, 32), dtype=np.uint16)
+    predictor = load_predictor(tmp_path)
+    outputs = predictor.forward(pixels)
+    assert outputs.shape == (4, 3)
+    softmax = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predictor.predict(pixels), softmax[:, 1:].sum(axis=1), rtol=1e-9)
+
+    plain.model_copy(update={"test_orientations": True}).save(tmp_path)
+    averaged = load_predictor(tmp_path).predict(pixels)
+    assert not np.allclose(averaged, predictor.predict(pixels), atol=1e-9)
+    # whichever way a tile lies, its eight orientations are the same ones
+    lying = load_predictor(tmp_path).predict(np.ascontiguousarray(pixels[:, :, ::-1].transpose(0, 1, 3, 2)))
+    np.testing.assert_allclose(lying, averaged, rtol=1e-5)

@@ -91,6 +91,6 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(world):
     checkpoint = plan_training(world.collection, world.paths, MODEL, RECIPE).folder / "checkpoints" / "last.ckpt"
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[: len(content) // 2])
-    with pytest.raises(TrainingError, match="not a usable checkpoint .*; delete it to start over") as caught:
+    with pytest.raises(TrainingError, match=r"not a usable checkpoint .*; delete it to start over") as caught:
         train_model(world.collection, world.paths, MODEL, RECIPE)
     assert "\n" not in str(caught.value)

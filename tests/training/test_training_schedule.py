@@ -104,7 +104,7 @@ def test_overrides_are_laid_over_a_recipe():
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("epoch=3", "--set epoch: no such setting; a recipe knows epochs, batch_size"),
+        ("epoch=3", "--set epoch: no such setting; a recipe knows preset, epochs"),
         ("epochs", "expected key=value"),
         ("epochs=0", "--set epochs: Input should be greater than or equal to 1, got 0"),
         ("epochs=[", "is not a value"),
