@@ -1,5 +1,6 @@
 """The batches of a Keras training, by the backend that Keras runs on: the same ones in the same order."""
 
+import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from agri_assets.loading.classes import targets
 from agri_assets.loading.keras_data import TileSequence
 from agri_assets.objects import ObjectPath
 from agri_assets.store.layout import cache_folder
+from agri_assets.training.recipe import Recipe
 from agri_assets.training.task import Task
 
 VAL_CACHE = "val"
@@ -25,8 +27,8 @@ class Batches(Protocol):
         """Read nothing yet; `cache` is where files may be kept until the training is over."""
 
     @staticmethod
-    def prepare() -> bool:
-        """Set up the backend itself; tells whether it has a GPU."""
+    def prepare(recipe: Recipe) -> bool:
+        """Seed what networks are built with, and set up the backend; tells whether it has a GPU."""
 
     def train(self, epoch: int, first: int) -> Iterable[tuple[Any, Any]]:
         """Those of an epoch from a first one on, with the number of the class of each tile."""
@@ -44,10 +46,12 @@ class TorchBatches:
     cache: Path
 
     @staticmethod
-    def prepare() -> bool:
+    def prepare(recipe: Recipe) -> bool:
         """See `Batches`."""
         import torch
 
+        # Keras draws the seeds of first weights from Python's numbers; its set_random_seed would import tensorflow
+        random.seed(recipe.seed)
         return torch.cuda.is_available()
 
     def train(self, epoch: int, first: int) -> Iterator[tuple[Any, Any]]:
@@ -68,11 +72,13 @@ class TensorflowBatches:
     cache: Path
 
     @staticmethod
-    def prepare() -> bool:
+    def prepare(recipe: Recipe) -> bool:
         """See `Batches`; kernels give the same result every time, so that a resumed training ends as any other."""
         import tensorflow as tf
 
-        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(recipe.seed)
+        if not recipe.compile:  # XLA has kernels of its own
+            tf.config.experimental.enable_op_determinism()
         return bool(tf.config.list_physical_devices("GPU"))
 
     def train(self, epoch: int, first: int) -> Iterable[tuple[Any, Any]]:

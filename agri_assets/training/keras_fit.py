@@ -11,7 +11,6 @@ import numpy as np
 
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit
-from agri_assets.models.keras_pretrained import begin_with
 from agri_assets.models.weights import WEIGHTS_FILE
 from agri_assets.store.commit import sweep
 from agri_assets.training.history import Floats
@@ -40,14 +39,16 @@ def prepare(recipe: Recipe, name: str) -> None:
     backend = keras.backend.backend()
     if backend not in BACKENDS:
         raise TrainingError(f"{name}: Keras runs on {backend} here; set KERAS_BACKEND to {' or '.join(BACKENDS)}")
-    has_gpu = BACKENDS[backend].prepare()
+    has_gpu = BACKENDS[backend].prepare(recipe)
     if recipe.precision == "16-mixed" and not has_gpu:
         raise TrainingError(f"{name}: precision 16-mixed needs a CUDA device; use 32 or bf16-mixed")
     if recipe.compile and backend != "tensorflow":
         raise TrainingError(f"{name}: compile needs Keras's tensorflow backend; set KERAS_BACKEND=tensorflow")
+    if recipe.compile and (recipe.cutmix or recipe.mixup):
+        # XLA has no gamma distribution
+        raise TrainingError(f"{name}: compiled code cannot draw Keras's CutMix and MixUp; turn off compile, or both")
     if recipe.cutmix > 1:
         raise TrainingError(f"{name}: Keras's CutMix takes an alpha of 1 at most, cutmix is {recipe.cutmix}")
-    keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(POLICIES[recipe.precision])
 
 
@@ -55,8 +56,7 @@ def fit(task: Task, recorder: Recorder) -> None:
     """Train from the last checkpoint, or from the start; leaves the best weights in the run folder.
 
     Raises:
-        TrainingError: A loss is not finite, or a checkpoint was written on another backend.
-        ModelError: The weights to begin with do not fit.
+        TrainingError: A loss is not finite, or the checkpoint is damaged or of another backend.
     """
     with batches_for(task) as batches:
         _Loop(task, recorder, batches).run()
@@ -72,9 +72,8 @@ class _Loop:
     def __init__(self, task: Task, recorder: Recorder, batches: Batches) -> None:
         self.task, self.recorder, self.batches = task, recorder, batches
         self.last = task.checkpoints / CHECKPOINT
-        if task.recipe.pretrained and not self.last.exists():
-            begin_with(task.network, task.recipe.pretrained)
         self.model = TileTraining(task)
+        self.model.make_train_function()
         self.step = 0
         self.losses: list[Any] = []
         if self.last.exists():
@@ -92,7 +91,6 @@ class _Loop:
 
     def _train(self) -> None:
         """The steps of the running epoch that are still to be done."""
-        self.model.make_train_function()
         self.recorder.start_epoch()
         first = self.step - self.recorder.epoch * self.task.epoch_steps
         for batch in self.recorder.waiting(self.batches.train(self.recorder.epoch, first)):

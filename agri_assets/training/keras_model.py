@@ -74,6 +74,8 @@ class TileTraining(keras.Model):  # type: ignore[misc]  # keras has no types
             step: Number of the step, from 0.
         """
         recipe = self.recipe
+        # the loss that Keras tells is the mean since the last reset
+        self.reset_metrics()
         self.optimizer.learning_rate = learning_rate(step, self.steps, recipe.learning_rate, recipe.warmup)
         self.share.assign(1.0 - average_decay(step, recipe.ema_decay))
         numbers = np.random.SeedSequence([recipe.seed, step]).generate_state(len(self.seeds)) >> 1
@@ -136,4 +138,6 @@ def loss(recipe: Recipe, outputs: int) -> Any:
 
 
 def _like(weight: Any) -> Any:
-    return keras.Variable(weight.value, trainable=False, dtype=weight.dtype, name="average")
+    # a copy: on torch a variable takes over the memory of what it begins with
+    value = np.array(keras.ops.convert_to_numpy(weight.value))
+    return keras.Variable(value, trainable=False, dtype=weight.dtype, name="average")
