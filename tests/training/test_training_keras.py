@@ -214,6 +214,7 @@ def test_bfloat16_trains(world):
     assert {array.dtype for array in load_weights(outcome.path / WEIGHTS_FILE).values()} == {np.dtype("float32")}
 
 
+@pytest.mark.soak
 @tensorflow_only
 def test_compiled_it_trains(world):
     recipe = {**RECIPE, "epochs": 1, "compile": True, "cutmix": 0, "mixup": 0}
