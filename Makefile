@@ -31,8 +31,8 @@ lint: $(STAMP)
 
 # Resolve again after a change of dependencies: all supported Pythons, exact versions, hashes, no index addresses.
 lock: .venv/.uv
-	$(BIN)/uv pip compile pyproject.toml --extra platform --extra train --extra predict --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --upgrade -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra platform --extra train --extra predict --extra dev --extra tensorflow \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -q -o requirements.lock
 
 clean:
 	rm -rf .venv

@@ -34,7 +34,8 @@ def build(bands: int, tile_size: int, options: Mapping[str, Any], outputs: int =
         image = keras.layers.Resizing(edge, edge, antialias=True, name="edge")(image)
     trunk = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg", input_tensor=image)
     trunk = keras.models.clone_model(trunk, clone_function=lambda layer: _remade(layer, chosen.norm_momentum))
-    features = keras.layers.Dropout(chosen.drop_rate, name="drop")(trunk.output)
+    # a seed makes it draw from a state of its own, which training sets by the step
+    features = keras.layers.Dropout(chosen.drop_rate, seed=0, name="drop")(trunk.output)
     start = keras.initializers.RandomNormal(stddev=LOGIT_STD)
     # logits stay float32 under mixed precision, as Keras's guide asks of last layers
     logit = keras.layers.Dense(outputs, kernel_initializer=start, dtype="float32", name="logit")(features)
