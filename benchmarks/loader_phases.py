@@ -1,8 +1,10 @@
 """The phases that `benchmarks.loader` measures, each run as a process over the same shards: bare, ours, random."""
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,12 +13,16 @@ import zarr
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
+from agri_assets.loading.augment import NONE, Augmentation
 from agri_assets.loading.samples import SampleTable, position_samples
-from agri_assets.loading.torch_data import make_loader
+from agri_assets.loading.torch_data import TileLoader, make_loader
 from agri_assets.splits.shards import positions
 from benchmarks.phases import Clock
 
 WORKERS, BATCH, WINDOW = 2, 64, 8
+PACE = 5000
+TURNED = Augmentation(orientations=True)
+AUGMENTED = Augmentation(orientations=True, band_dropout=0.2, coarse_dropout=0.2, fill=(2000,) * 10)
 PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 RANDOM_BATCHES = 40
 """Enough of what is slow to know its rate."""
@@ -54,17 +60,9 @@ def bare(cube: Path) -> None:
         clock.report(tiles=tiles)
 
 
-def ours(cube: Path, orientations: bool) -> None:
+def ours(cube: Path, augmentation: Augmentation = NONE) -> None:
     """An epoch of the project's own loader, after one that warms it up."""
-    samples = samples_of(cube)
-    loader = make_loader(
-        samples, {samples.tiles[0]: cube}, BATCH, shuffle=True, shuffle_shards=WINDOW, workers=WORKERS,
-        orientations=orientations,
-    )  # fmt: skip
-    _timed_epoch(loader)
-
-
-def _timed_epoch(loader: "DataLoader") -> None:
+    loader = _loader(cube, augmentation)
     for batch in loader:
         assert batch.pixels.shape[1:]
     loader.dataset.set_epoch(1)
@@ -72,6 +70,34 @@ def _timed_epoch(loader: "DataLoader") -> None:
     for batch in loader:
         tiles += len(batch.pixels)
     clock.report(tiles=tiles)
+
+
+def consumer(cube: Path) -> None:
+    """The same for a consumer that takes `PACE` tiles a second: it sleeps, and so costs no processor."""
+    loader = _loader(cube, NONE)
+    _waits(loader)
+    loader.dataset.set_epoch(1)
+    clock, (tiles, waited) = Clock(), _waits(loader)
+    clock.report(tiles=tiles, wait_s=waited)
+
+
+def _loader(cube: Path, augmentation: Augmentation) -> TileLoader:
+    samples = samples_of(cube)
+    return make_loader(
+        samples, {samples.tiles[0]: cube}, BATCH, shuffle=True, shuffle_shards=WINDOW, workers=WORKERS,
+        augmentation=augmentation,
+    )  # fmt: skip
+
+
+def _waits(loader: TileLoader) -> tuple[int, float]:
+    """Tiles of an epoch, and seconds that were waited for them."""
+    tiles, waited, asked = 0, 0.0, time.perf_counter()
+    for batch in loader:
+        waited += time.perf_counter() - asked
+        tiles += len(batch.pixels)
+        time.sleep(len(batch.pixels) / PACE)
+        asked = time.perf_counter()
+    return tiles, waited
 
 
 class RandomTiles(Dataset):
@@ -113,18 +139,23 @@ def timed_batches(make: Callable[[], Iterator]) -> None:
     clock.report(tiles=tiles)
 
 
+PHASES = {
+    "bare": bare,
+    "ours": ours,
+    "turned": partial(ours, augmentation=TURNED),
+    "augmented": partial(ours, augmentation=AUGMENTED),
+    "consumer": consumer,
+    "random": random,
+}
+
+
 def main() -> None:
     """Run one phase."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("phase", choices=["bare", "ours", "turned", "random"])
+    parser.add_argument("phase", choices=PHASES)
     parser.add_argument("cube", type=Path)
     args = parser.parse_args()
-    if args.phase == "bare":
-        bare(args.cube)
-    elif args.phase == "random":
-        random(args.cube)
-    else:
-        ours(args.cube, args.phase == "turned")
+    PHASES[args.phase](args.cube)
 
 
 if __name__ == "__main__":

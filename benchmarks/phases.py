@@ -39,11 +39,18 @@ def mean(phases: Sequence[Phase]) -> Phase:
     return Phase(wall / len(phases), busy, max(phase.peak_gb for phase in phases), phases[0].result)
 
 
-def measure(module: str, *arguments: str, python: str = sys.executable) -> Phase:
-    """Run `python -m module arguments`, whose last line must be JSON with `wall_s` and `cpu_s` of the work itself."""
+def measure(module: str, *arguments: str, python: str = sys.executable, shared_once: bool = False) -> Phase:
+    """Run `python -m module arguments`, whose last line must be JSON with `wall_s` and `cpu_s` of the work itself.
+
+    Args:
+        module: The module to run.
+        arguments: Of its command line.
+        python: The interpreter.
+        shared_once: Count memory that its processes share once (Linux), not once for each of them.
+    """
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen([python, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
-    peak = _Peak(process.pid)
+    peak = _Peak(process.pid, shared_once)
     try:
         output, _ = process.communicate()
     finally:
@@ -74,8 +81,8 @@ class Clock:
 class _Peak:
     """Watches the resident memory of a process and its children."""
 
-    def __init__(self, pid: int) -> None:
-        self._process, self._highest = psutil.Process(pid), 0
+    def __init__(self, pid: int, shared_once: bool) -> None:
+        self._process, self._highest, self._shared_once = psutil.Process(pid), 0, shared_once
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -90,6 +97,10 @@ class _Peak:
         while not self._done.wait(POLL_S):
             try:
                 family = [self._process, *self._process.children(recursive=True)]
-                self._highest = max(self._highest, sum(member.memory_info().rss for member in family))
+                self._highest = max(self._highest, sum(map(self._size, family)))
             except psutil.NoSuchProcess:
                 continue
+
+    def _size(self, member: psutil.Process) -> int:
+        info = member.memory_full_info() if self._shared_once else member.memory_info()
+        return int(info.pss if self._shared_once else info.rss)

@@ -15,8 +15,8 @@ RESULTS = Path(__file__).parent / "results"
 Row = Mapping[str, str | int | float]
 
 
-def publish(name: str, rows: Sequence[Row], ratios: Mapping[str, float], packages: Sequence[str]) -> Path:
-    """Print the rows and ratios as a table and write `results/<name>.json`."""
+def publish(name: str, rows: Sequence[Row], ratios: Mapping[str, float], packages: Sequence[str], **more: str) -> Path:
+    """Print the rows and ratios as a table and write `results/<name>.json`; `more` is said of the machine."""
     table = Table(title=name)
     for column in rows[0]:
         table.add_column(column)
@@ -26,7 +26,7 @@ def publish(name: str, rows: Sequence[Row], ratios: Mapping[str, float], package
     console.print(table)
     for key, value in ratios.items():
         console.print(f"{key}: {value:.2f}")
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), **more}
     document = {
         "machine": machine,
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},

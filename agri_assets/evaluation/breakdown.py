@@ -1,4 +1,7 @@
-"""Where a model is right and wrong: figures by class, with a class left out, and its most confident mistakes."""
+"""Where a model is right and wrong: figures by group, with a class left out, and its most confident mistakes."""
+
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +12,35 @@ from agri_assets.evaluation.records import ClassScores
 Names = npt.NDArray[np.object_]
 
 
+CLEAR_BINS = (0.0, 0.5, 0.8, 0.95, 1.0)
+"""Least clear fractions of the groups of samples by how much of their ground is seen."""
+
+
 def by_class(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, ClassScores]:
     """Figures per class name, the largest class first; samples without a class name are left out."""
-    called = probability >= threshold
-    found = {}
-    for name in _classes(names):
+    return _by(label, probability, names, threshold, _classes(names))
+
+
+def by_group(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, ClassScores]:
+    """The same by name of any group, in order of name; nothing where there are fewer than two."""
+    groups = sorted(_classes(names))
+    return _by(label, probability, names, threshold, groups) if len(groups) > 1 else {}
+
+
+def clear_groups(clear: Floats) -> Names:
+    """Name of the group of each clear fraction, NaN where it is unknown."""
+    names = [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise(CLEAR_BINS)] + ["100%"]
+    place = np.searchsorted(CLEAR_BINS, np.nan_to_num(clear), side="right") - 1
+    found: Names = np.array(names, dtype=object)[place]
+    found[np.isnan(clear)] = None
+    return found
+
+
+def _by(
+    label: Labels, probability: Floats, names: Names, threshold: float, groups: Sequence[str]
+) -> dict[str, ClassScores]:
+    called, found = probability >= threshold, {}
+    for name in groups:
         mine = names == name
         found[name] = ClassScores(
             n=int(mine.sum()),

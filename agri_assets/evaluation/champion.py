@@ -21,6 +21,7 @@ class Champion(BaseModel):
         metric: What it was judged by.
         value: That metric on test.
         threshold: From this probability on, a sample is called agricultural.
+        temperature: What the model's logits are divided by before.
         split_fingerprint: The split it was judged on.
         decided: When it became champion (ISO 8601, UTC).
     """
@@ -33,6 +34,7 @@ class Champion(BaseModel):
     metric: str
     value: float
     threshold: float
+    temperature: float = 1.0
     split_fingerprint: str
     decided: str
 
@@ -131,6 +133,7 @@ def _crown(metrics: Metrics, settings: EvaluationSettings, now: str) -> Champion
         metric=settings.champion_metric,
         value=_value(metrics, settings),
         threshold=metrics.threshold,
+        temperature=metrics.temperature,
         split_fingerprint=metrics.split_fingerprint,
         decided=now,
     )

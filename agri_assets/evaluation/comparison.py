@@ -1,5 +1,6 @@
 """All models of a collection on the same test samples, and the champion among them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,18 +9,20 @@ import pandas as pd
 from agri_assets.config import Collection
 from agri_assets.errors import EvaluationError
 from agri_assets.evaluation.champion import Champion, Decision, decide, read_champion
-from agri_assets.evaluation.comparison_page import Comparison, comparison_page
+from agri_assets.evaluation.comparison_page import Comparison, Training, comparison_page
 from agri_assets.evaluation.curves import Curve, precision_recall_png, roc_png
 from agri_assets.evaluation.metrics import MetricName
+from agri_assets.evaluation.paired import Pair, difference_interval, mcnemar
 from agri_assets.evaluation.records import Metrics, command, read_current, read_metrics, warnings_for
+from agri_assets.evaluation.settings import EvaluationSettings
 from agri_assets.objects import file_of
 from agri_assets.splits.summary import SplitSummary, read_summary
 from agri_assets.store.commit import staged, write_bytes, write_json, write_text
 from agri_assets.store.fingerprint import fingerprint, run_name
 from agri_assets.store.layout import CollectionPaths
-from agri_assets.store.receipt import Outcome, Scalar, Table, run_stage
+from agri_assets.store.receipt import Outcome, Scalar, Table, read_outcome, run_stage
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 def compare_models(collection: Collection, paths: CollectionPaths) -> Outcome:
@@ -85,8 +88,13 @@ def _make(
         models=tuple(sorted(reports, key=lambda one: one.value(settings.champion_metric) or 0.0, reverse=True)),
         decision=decision,
         warnings=_warnings(collection, paths, split, reports, decision),
+        trainings={one.model: _training(paths, one) for one in reports},
+        references={name: dict(figures) for name, figures in settings.references.items()},
     )
-    pictures = _draw(paths, comparison.models)
+    tests = {one.model: _test_frame(paths, one) for one in comparison.models}
+    pairs = _pairs(comparison.models, tests, settings)
+    comparison = comparison.model_copy(update={"pairs": pairs})
+    pictures = _draw(comparison.models, tests)
     with staged(paths.comparison) as staging:
         staging.mkdir()
         for name, png in pictures.items():
@@ -128,24 +136,65 @@ def _warnings(
     return (*told, decision.warning) if decision.warning else tuple(told)
 
 
-def _draw(paths: CollectionPaths, models: tuple[Metrics, ...]) -> dict[str, bytes]:
+def _test_frame(paths: CollectionPaths, metrics: Metrics) -> pd.DataFrame:
+    """The stored predictions on test that a report's figures come from."""
+    frame = pd.read_parquet(file_of(paths.report_run(metrics.model, metrics.report) / "predictions.parquet"))
+    return frame[frame["split"] == "test"]
+
+
+def _training(paths: CollectionPaths, metrics: Metrics) -> Training:
+    """What the training of a reported run took, as it recorded."""
+    recorded = read_outcome(paths.model_run(metrics.model, metrics.run) / "complete.json").metadata
+    return Training.model_validate(recorded)
+
+
+def _pairs(
+    models: tuple[Metrics, ...], tests: Mapping[str, pd.DataFrame], settings: EvaluationSettings
+) -> tuple[Pair, ...]:
+    """The best model against each other one."""
+    best = models[0]
+    return tuple(
+        _pair(best, one, tests[best.model], tests[one.model], settings)
+        for one in models[1:]
+        if best.value(settings.champion_metric) is not None and one.value(settings.champion_metric) is not None
+    )
+
+
+def _pair(
+    best: Metrics, other: Metrics, first: pd.DataFrame, second: pd.DataFrame, settings: EvaluationSettings
+) -> Pair:
+    label, cell, metric = first["label"].to_numpy(), first["cell"].to_numpy(), settings.champion_metric
+    probabilities = first["probability"].to_numpy(), second["probability"].to_numpy()
+    thresholds = best.threshold, other.threshold
+    right = [(one >= at) == (label == 1) for one, at in zip(probabilities, thresholds, strict=True)]
+    only_better, only_other, p_value = mcnemar(right[0], right[1])
+    return Pair(
+        better=best.model,
+        other=other.model,
+        metric=metric,
+        difference=(best.value(metric) or 0.0) - (other.value(metric) or 0.0),
+        ci95=difference_interval(label, probabilities, thresholds, cell, metric, settings.bootstrap),
+        only_better=only_better,
+        only_other=only_other,
+        p_value=p_value,
+    )
+
+
+def _draw(models: tuple[Metrics, ...], tests: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
     """Overlaid curves by file stem; none where test lacks a class."""
     if any(one.roc_auc is None or one.pr_auc is None for one in models):
         return {}
-    files = [paths.report_run(one.model, one.report) / "predictions.parquet" for one in models]
-    frames = [pd.read_parquet(file_of(file)) for file in files]
-    tests = [frame[frame["split"] == "test"] for frame in frames]
 
     def curves(metric: MetricName) -> list[Curve]:
         return [
             Curve(
                 one.model,
-                test["label"].to_numpy(),
-                test["probability"].to_numpy(),
+                tests[one.model]["label"].to_numpy(),
+                tests[one.model]["probability"].to_numpy(),
                 one.threshold,
                 one.text(metric),
             )
-            for one, test in zip(models, tests, strict=True)
+            for one in models
         ]
 
     return {"roc": roc_png(curves("roc_auc")), "precision_recall": precision_recall_png(curves("pr_auc"))}
@@ -164,17 +213,25 @@ def _outcome(paths: CollectionPaths, comparison: Comparison, drawn: tuple[str, .
     return Outcome(
         path=page,
         fingerprint=inputs,
-        data_version=fingerprint(champion=pointed, models=list(comparison.models)),
+        data_version=fingerprint(champion=pointed, models=list(comparison.models), pairs=list(comparison.pairs)),
         summary=comparison.decision.reason,
         metadata={**known, "moved": comparison.decision.moved},
-        tables={"models": Table(rows=tuple(_row(one) for one in comparison.models))},
+        tables={
+            "models": Table(rows=tuple(_row(one, comparison.trainings[one.model]) for one in comparison.models)),
+            "pairs": Table(rows=tuple(_pair_row(pair) for pair in comparison.pairs)),
+        },
         pictures={titles[name]: paths.comparison / f"{name}.png" for name in drawn},
         warnings=comparison.warnings,
         outputs=(page, paths.comparison / "comparison.json", *kept),
     )
 
 
-def _row(metrics: Metrics) -> dict[str, Scalar]:
+def _row(metrics: Metrics, training: Training) -> dict[str, Scalar]:
     figures: tuple[MetricName, ...] = ("roc_auc", "pr_auc", "f1", "accuracy", "precision", "recall", "ece")
     row: dict[str, Scalar] = {"model": metrics.model, "parameters": metrics.parameters}
-    return {**row, **{name: metrics.text(name) for name in figures}}
+    return {**row, **{name: metrics.text(name) for name in figures}, **training.model_dump()}
+
+
+def _pair_row(pair: Pair) -> dict[str, Scalar]:
+    low, high = pair.ci95 or (None, None)
+    return {**pair.model_dump(exclude={"ci95"}), "low": low, "high": high, "sure": pair.sure}

@@ -6,7 +6,7 @@ with resampling counts as weights, their confidence intervals. Definitions are s
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from agri_assets.errors import EvaluationError
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
 
-MetricName = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "ece"]
-METRICS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "ece")
+MetricName = Literal["accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "brier", "ece"]
+METRICS: tuple[MetricName, ...] = get_args(MetricName)
 
 ECE_BINS = 15
 """Equal-width bins of the expected calibration error (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
@@ -30,7 +30,9 @@ class Scores(BaseModel):
     Attributes:
         n: Samples.
         positives: Samples whose label is 1.
+        balanced_accuracy: Mean of the shares called rightly in either class.
         pr_auc: Average precision.
+        brier: Mean squared difference of probability and label.
         ece: Expected calibration error of the probability of class 1: the mean over samples of
             |mean probability - share of positives| of the sample's bin, in `ECE_BINS` equal-width bins.
         confusion: [[tn, fp], [fn, tp]].
@@ -41,11 +43,13 @@ class Scores(BaseModel):
     n: int
     positives: int
     accuracy: float | None
+    balanced_accuracy: float | None
     precision: float | None
     recall: float | None
     f1: float | None
     roc_auc: float | None
     pr_auc: float | None
+    brier: float | None
     ece: float | None
     confusion: tuple[tuple[int, int], tuple[int, int]]
 
@@ -58,7 +62,8 @@ class Ranking:
         order: Samples by falling probability.
         starts: Where each run of equal probabilities begins in that order.
         positive: 1.0 where the label is 1, in the order given.
-        features: (n, 4 + 3 * ECE_BINS): indicators of tn, fp, fn, tp, then per bin one, probability and label.
+        features: (n, 5 + 3 * ECE_BINS): indicators of tn, fp, fn, tp, the squared error, then per bin one, probability
+            and label.
     """
 
     order: npt.NDArray[np.intp]
@@ -82,17 +87,19 @@ class Ranking:
     def score(self, weights: Floats) -> dict[MetricName, Floats]:
         """Every metric for each row of `weights` (r, n); arrays of length r, NaN where undefined."""
         sums = weights @ self.features
-        tn, fp, fn, tp = sums[:, :4].T
+        tn, fp, fn, tp, squares = sums[:, :5].T
         with np.errstate(divide="ignore", invalid="ignore"):
             roc_auc, pr_auc = self._areas(weights)
             return {
                 "accuracy": (tn + tp) / (tn + fp + fn + tp),
+                "balanced_accuracy": (tn / (tn + fp) + tp / (fn + tp)) / 2,
                 "precision": tp / (tp + fp),
                 "recall": tp / (tp + fn),
                 "f1": 2 * tp / (2 * tp + fp + fn),
                 "roc_auc": roc_auc,
                 "pr_auc": pr_auc,
-                "ece": _ece(sums[:, 4:]),
+                "brier": squares / (tn + fp + fn + tp),
+                "ece": _ece(sums[:, 5:]),
             }
 
     def _areas(self, weights: Floats) -> tuple[Floats, Floats]:
@@ -121,8 +128,14 @@ def score(label: Labels, probability: Floats, threshold: float) -> Scores:
     return Scores(n=len(label), positives=fn + tp, confusion=((tn, fp), (fn, tp)), **values)
 
 
-def choose_threshold(label: Labels, probability: Floats, rule: Literal["f1", "youden"]) -> float:
-    """The threshold that is best by a rule: the highest F1, or the highest recall minus false-positive rate (Youden).
+ThresholdRule = Literal["f1", "youden", "recall"]
+
+
+def choose_threshold(label: Labels, probability: Floats, rule: ThresholdRule, wanted_recall: float = 0.999) -> float:
+    """The threshold that is best by a rule.
+
+    `f1` takes the highest F1; `youden` the highest recall minus false-positive rate (Youden, 1950); `recall` the
+    highest precision among those that reach a wanted recall.
 
     Candidates lie midway between neighbouring distinct probabilities; among equally good ones, the nearest to 0.5.
 
@@ -142,7 +155,8 @@ def choose_threshold(label: Labels, probability: Floats, rule: Literal["f1", "yo
     total = positives.sum()
     f1 = 2 * tp / (called + total)
     youden = tp / total - (called - tp) / (len(label) - total)
-    quality = f1 if rule == "f1" else youden
+    precision = np.where(tp >= wanted_recall * total, tp / called, -1.0)
+    quality = {"f1": f1, "youden": youden, "recall": precision}[rule]
     candidates = _between(values)
     best = candidates[np.isclose(quality, quality.max(), rtol=0, atol=1e-12)]
     return float(best[np.argmin(np.abs(best - 0.5))])
@@ -158,7 +172,9 @@ def _features(label: Labels, probability: Floats, threshold: float) -> Floats:
     positive, called = label == 1, probability >= threshold
     outcomes = np.stack([~positive & ~called, ~positive & called, positive & ~called, positive & called], axis=1)
     member = np.eye(ECE_BINS)[calibration_bins(probability)]
-    return np.hstack([outcomes, member, member * probability[:, None], member * positive[:, None]]).astype(np.float64)
+    squares = (probability - positive)[:, None] ** 2
+    binned = (member, member * probability[:, None], member * positive[:, None])
+    return np.hstack([outcomes, squares, *binned]).astype(np.float64)
 
 
 def calibration_bins(probability: Floats) -> npt.NDArray[np.intp]:

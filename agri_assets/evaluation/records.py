@@ -37,10 +37,14 @@ class Metrics(Scores):
         report: The report this belongs to.
         parameters: Trainable and other weights of the network.
         proof: How sure it is that test is disjoint from train: `proved`, `given` or `none`.
-        cells: Ground cells of test: what the intervals resample.
-        bootstrap: Resamplings behind each interval.
+        cells: Ground cells of test: what the intervals leave out.
+        temperature: What the logits of the model were divided by; 1 where that does not help on val.
+        ece_unscaled: Calibration error of the model's own probabilities.
         ci95: 95 % interval per metric.
         by_class: Figures per class of the tile index.
+        by_tile: The same per tile, where there are several.
+        by_month: The same per month of acquisition, where there are several.
+        by_clear: The same by share of clear ground, where it differs.
         without: The figures when one agricultural class is left out of test, by that class.
         data_version: Of the pixels: a digest of the data versions of all cubes in the split.
     """
@@ -56,9 +60,13 @@ class Metrics(Scores):
     threshold: float
     threshold_rule: str
     cells: int
-    bootstrap: int
+    temperature: float = 1.0
+    ece_unscaled: float | None = None
     ci95: dict[MetricName, Interval | None]
     by_class: dict[str, ClassScores] = Field(default_factory=dict)
+    by_tile: dict[str, ClassScores] = Field(default_factory=dict)
+    by_month: dict[str, ClassScores] = Field(default_factory=dict)
+    by_clear: dict[str, ClassScores] = Field(default_factory=dict)
     without: dict[str, Scores] = Field(default_factory=dict)
     split_fingerprint: str
     data_version: str

@@ -1,23 +1,26 @@
 """One model's report: stored predictions, figures with intervals, pictures and a page, by what they were made from."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from agri_assets.config import Collection
 from agri_assets.errors import EvaluationError
-from agri_assets.evaluation.breakdown import by_class, without_class, worst_mistakes
+from agri_assets.evaluation.breakdown import Names, by_class, by_group, clear_groups, without_class, worst_mistakes
 from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
+from agri_assets.evaluation.index_columns import index_column
 from agri_assets.evaluation.intervals import intervals
 from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
 from agri_assets.evaluation.predictions import predict, prediction_frame, write_predictions
 from agri_assets.evaluation.records import ClassScores, Metrics, command, read_current, warnings_for
 from agri_assets.evaluation.report_page import ReportContent, report_page
+from agri_assets.evaluation.settings import EvaluationSettings
+from agri_assets.evaluation.temperature import choose_temperature, scaled
 from agri_assets.loading.samples import SampleTable, load_samples
 from agri_assets.models.contract import ModelContract
 from agri_assets.models.predictor import load_predictor
@@ -29,7 +32,7 @@ from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, read_outcome, run_stage
 from agri_assets.training.recipe import ModelName
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 MISTAKES = 12
 """Chips in the contact sheet of the worst mistakes."""
@@ -68,8 +71,7 @@ class Subject:
             code=CODE_VERSION,
             training=[self.training.fingerprint, self.training.data_version],
             split=self.split.fingerprint,
-            rule=settings.threshold_rule,
-            bootstrap=settings.bootstrap,
+            rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature],
         )
 
     @property
@@ -126,10 +128,14 @@ def _make(subject: Subject, run: str) -> Outcome:
         )
         for split, samples in tables.items()
     }
-    names = tables["test"].class_name
-    metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], names)
+    unscaled = frames["test"]["probability"].to_numpy()
+    temperature = _scale(frames, subject.collection.evaluation)
+    groups = sample_groups(subject.paths, tables["test"], frames["test"])
+    metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], groups)
+    ece = score(frames["test"]["label"].to_numpy(), unscaled, metrics.threshold).ece
+    metrics = metrics.model_copy(update={"temperature": temperature, "ece_unscaled": ece})
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
-    chips = _worst_chips(subject, metrics, tables["test"], frames["test"], names)
+    chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])
     pictures = draw(metrics, frames["test"], chips)
     content = ReportContent(metrics, subject.training, pictures, tuple(chips), warnings)
     predictions = pd.concat(frames.values(), ignore_index=True)
@@ -144,21 +150,46 @@ def _make(subject: Subject, run: str) -> Outcome:
     return _outcome(subject, folder, metrics, predictions, tuple(pictures), warnings)
 
 
+def _scale(frames: Mapping[str, pd.DataFrame], settings: EvaluationSettings) -> float:
+    """Scale the probabilities of all frames, in place, by the temperature that helps on val."""
+    label, probability, cell = (frames["val"][name].to_numpy() for name in ("label", "probability", "cell"))
+    temperature = choose_temperature(label, probability, cell) if settings.temperature else 1.0
+    for frame in frames.values():
+        frame["probability"] = scaled(frame["probability"].to_numpy(), temperature)
+    return temperature
+
+
+def sample_groups(paths: CollectionPaths, samples: SampleTable, frame: pd.DataFrame) -> dict[str, Names]:
+    """Names of the groups that samples are in: by class, tile, month and share of clear ground."""
+    month = [None if date is None else date[:7] for date in samples.date]
+    return {
+        "class": samples.class_name,
+        "tile": np.array(samples.tiles, dtype=object)[samples.tile],
+        "month": np.array(month, dtype=object),
+        "clear": clear_groups(index_column(paths, samples, "clear_fraction").astype(np.float64)),
+    }
+
+
 def measure(
     subject: Subject,
     contract: ModelContract,
     run: str,
     val: pd.DataFrame,
     test: pd.DataFrame,
-    names: npt.NDArray[np.object_],
+    groups: Mapping[str, Names],
 ) -> Metrics:
     """The figures on test at the threshold chosen on val; both frames have the columns of `predictions.parquet`."""
     settings = subject.collection.evaluation
-    threshold = choose_threshold(val["label"].to_numpy(), val["probability"].to_numpy(), settings.threshold_rule)
+    chosen_on = (val["label"].to_numpy(), val["probability"].to_numpy())
+    threshold = choose_threshold(*chosen_on, settings.threshold_rule, settings.wanted_recall)
     label, probability, cell = (test[name].to_numpy() for name in ("label", "probability", "cell"))
     scores = score(label, probability, threshold)
+    of_group = {
+        f"by_{name}": by_group(label, probability, groups[name], threshold) for name in ("tile", "month", "clear")
+    }
     return Metrics(
         **scores.model_dump(),
+        **of_group,
         collection=subject.collection.name,
         model=subject.model,
         framework=contract.framework,
@@ -169,10 +200,9 @@ def measure(
         threshold=threshold,
         threshold_rule=settings.threshold_rule,
         cells=len(np.unique(cell.astype(str))),
-        bootstrap=settings.bootstrap,
-        ci95=intervals(label, probability, cell, threshold, settings.bootstrap),
-        by_class=by_class(label, probability, names, threshold),
-        without=without_class(label, probability, names, threshold),
+        ci95=intervals(label, probability, cell, threshold),
+        by_class=by_class(label, probability, groups["class"], threshold),
+        without=without_class(label, probability, groups["class"], threshold),
         split_fingerprint=subject.split.fingerprint,
         data_version=fingerprint(cubes=subject.split.cubes),
     )
@@ -195,7 +225,7 @@ def draw(metrics: Metrics, test: pd.DataFrame, chips: list[Chip]) -> dict[str, b
 
 
 def _worst_chips(
-    subject: Subject, metrics: Metrics, samples: SampleTable, test: pd.DataFrame, names: npt.NDArray[np.object_]
+    subject: Subject, metrics: Metrics, samples: SampleTable, test: pd.DataFrame, names: Names
 ) -> list[Chip]:
     label, probability = test["label"].to_numpy(), test["probability"].to_numpy()
     worst = worst_mistakes(label, probability, metrics.threshold, MISTAKES)

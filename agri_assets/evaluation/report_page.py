@@ -7,7 +7,7 @@ from agri_assets.evaluation import page
 from agri_assets.evaluation.chips import Chip
 from agri_assets.evaluation.drawing import small_png
 from agri_assets.evaluation.metrics import METRICS, MetricName, Scores
-from agri_assets.evaluation.records import Metrics
+from agri_assets.evaluation.records import ClassScores, Metrics
 from agri_assets.store.fingerprint import run_name
 from agri_assets.store.receipt import Outcome
 
@@ -16,8 +16,10 @@ NAMES: Mapping[MetricName, str] = {
     "pr_auc": "average precision",
     "f1": "F1",
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
     "precision": "precision",
     "recall": "recall",
+    "brier": "Brier score",
     "ece": "calibration error",
 }
 """Names for people, in the order in which they are shown."""
@@ -28,7 +30,11 @@ PROOFS = {
     "none": "split at random, not proved",
 }
 
-RULES = {"f1": "the highest F1", "youden": "the highest recall minus false-positive rate"}
+RULES = {
+    "f1": "the highest F1",
+    "youden": "the highest recall minus false-positive rate",
+    "recall": "the highest precision at the wanted recall",
+}
 
 CAPTIONS = {
     "ROC curve": "How many fields are found against how much else is called agricultural, at every threshold.",
@@ -68,6 +74,7 @@ def report_page(content: ReportContent) -> str:
         _figures(metrics),
         _pictures(content),
         _classes(metrics),
+        _groups(metrics),
         _without(metrics),
         _mistakes(content.chips),
         _training(content.training),
@@ -80,10 +87,20 @@ def _figures(metrics: Metrics) -> str:
     html = page.cards(page.card(name, metrics.value(key), metrics.ci95.get(key)) for key, name in NAMES.items())
     note = (
         f"On test, at threshold {metrics.threshold:.3f}, which gives {RULES[metrics.threshold_rule]} on val. The 95 % "
-        f"intervals resample whole ground cells, or images that have none, {metrics.bootstrap:,} times. "
-        "Calibration error: lower is better."
+        f"intervals leave out whole ground cells, or images that have none. Of Brier score and calibration error, "
+        f"lower is better. {_temperature(metrics)}"
     )
     return page.section("Figures", html, note=note)
+
+
+def _temperature(metrics: Metrics) -> str:
+    """What scaling did to the probabilities."""
+    if metrics.temperature == 1.0:
+        return "Probabilities are the model's own: scaling them by a temperature did not help on val."
+    return (
+        f"Probabilities are scaled by temperature {metrics.temperature:.3f}, found on val; before, the calibration "
+        f"error was {page.shown(metrics.ece_unscaled)}."
+    )
 
 
 def _pictures(content: ReportContent) -> str:
@@ -109,15 +126,25 @@ def _alt(name: str, metrics: Metrics) -> str:
 
 
 def _classes(metrics: Metrics) -> str:
-    columns = ("class", "samples", "agricultural", "called agricultural", "accuracy")
-    rows = [
-        (name, found.n, found.positives, f"{found.called:.1%}", f"{found.accuracy:.1%}")
-        for name, found in metrics.by_class.items()
-    ]
     note = (
         "Classes of the land cover or of the archive, the largest first. The last two columns are shares of the class."
     )
-    return page.section("By class", page.table(columns, rows), note=note)
+    return page.section("By class", _group_table("class", metrics.by_class), note=note)
+
+
+def _groups(metrics: Metrics) -> str:
+    """Figures by tile, month and clear ground, wherever these differ."""
+    groups = {"tile": metrics.by_tile, "month": metrics.by_month, "clear ground": metrics.by_clear}
+    tables = [_group_table(name, found) for name, found in groups.items()]
+    return page.section("By tile, month and clear ground", *tables, note="Wherever test has several of them.")
+
+
+def _group_table(name: str, groups: Mapping[str, ClassScores]) -> str:
+    columns = (name, "samples", "agricultural", "called agricultural", "accuracy")
+    rows = [
+        (key, found.n, found.positives, f"{found.called:.1%}", f"{found.accuracy:.1%}") for key, found in groups.items()
+    ]
+    return page.table(columns, rows)
 
 
 def _without(metrics: Metrics) -> str:

@@ -43,7 +43,7 @@ class TileSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
             epoch: The epoch that is read until another one is set.
             dtype: Of the pixels: `float32`, which every backend takes, or `uint16`.
             targets: What to learn of each sample, (samples,), such as the number of its class; without them its label.
-            reading: Order and augmentation, as of `TileStream`: `seed`, `shuffle`, `orientations` and so on.
+            reading: Order and augmentation, as of `TileStream`: `seed`, `shuffle`, `augmentation` and so on.
         """
         # one worker: Keras then asks in order, and the thread of ReadAhead is what overlaps reading with training
         super().__init__(workers=1, use_multiprocessing=False)

@@ -16,6 +16,7 @@ from agri_assets.errors import CubeError, EvaluationError
 from agri_assets.evaluation.champion import Champion, read_champion
 from agri_assets.evaluation.predictions import Predicts, predict_batches
 from agri_assets.evaluation.records import command
+from agri_assets.evaluation.temperature import scaled
 from agri_assets.maps.positions import Chosen, choose_positions
 from agri_assets.maps.quicklook import Mosaic, quicklook_png
 from agri_assets.maps.raster import AGRICULTURAL, NODATA, Bytes, Layer, layers, write_map
@@ -47,7 +48,7 @@ class Task:
             stage="land_map",
             code=CODE_VERSION,
             cube=read_outcome(self.paths.receipt("tile_cube", self.tile)).data_version,
-            champion=[self.champion.model, self.champion.run, self.champion.threshold, self.champion.split_fingerprint],
+            champion=self.champion.model_dump(exclude={"report", "metric", "value", "decided"}),
             settings=self.collection.map,
             min_valid=self.collection.split.min_valid,
         )
@@ -124,7 +125,7 @@ def predict_positions(predictor: Predicts, task: Task, chosen: Chosen, mosaic: M
     samples, cubes = chosen.samples, {task.tile: task.paths.cube(task.tile)}
     for batch, found in predict_batches(predictor, samples, cubes, f"mapping {task.tile}"):
         row, col = samples.row[batch.index], samples.col[batch.index]
-        probability[row, col] = found
+        probability[row, col] = scaled(found, task.champion.temperature)
         mosaic.add(batch.pixels, row, col, task.info.bands, task.info.units)
     return probability
 
@@ -139,6 +140,7 @@ def _tags(task: Task, chosen: Chosen) -> dict[str, str]:
         "model": champion.model,
         "run": champion.run,
         "threshold": repr(champion.threshold),
+        "temperature": repr(champion.temperature),
         "split_fingerprint": champion.split_fingerprint,
         "date_rule": task.collection.map.date,
         "dates": ",".join(chosen.dates),

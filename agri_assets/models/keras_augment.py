@@ -10,9 +10,9 @@ import numpy as np
 class Radiometry(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """Random gain, offset and noise on stored counts, in each band's own mean and standard deviation.
 
-    `c' = mean + (c - mean) * (1 + s * a_band + t * a_all) + std * (s * b_band + t * b_all + n * noise)`, with all but
-    c, mean and std normal: a and b are drawn per sample (and band), noise per pixel; s, t and n are `jitter`,
-    `brightness` and `noise`. Where 0 is nodata it stays 0, and no valid pixel falls below 1.
+    `c' = mean + (c - mean) * exp(s * a_band + t * a_all) + std * (s * b_band + t * b_all + n * u * noise)`, where a, b
+    and noise are normal and u is uniform: a, b and u are drawn per sample (a and b per band as well), noise per pixel;
+    s, t and n are `jitter`, `brightness` and `noise`. Where 0 is nodata it stays 0, and no valid pixel falls below 1.
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class Radiometry(keras.layers.Layer):  # type: ignore[misc]  # keras has no type
         shape = keras.ops.shape(counts)
         gain, offset = self._per_sample(shape), self._per_sample(shape)
         if self.noise:
-            offset = offset + keras.random.normal(shape, stddev=self.noise, seed=self.seeds)
+            strength = keras.random.uniform((shape[0], 1, 1, 1), maxval=self.noise, seed=self.seeds)
+            offset = offset + strength * keras.random.normal(shape, seed=self.seeds)
         mean, std = keras.ops.convert_to_tensor(self.mean), keras.ops.convert_to_tensor(self.std)
-        changed = mean + (counts - mean) * (1.0 + gain) + std * offset
+        changed = mean + (counts - mean) * keras.ops.exp(gain) + std * offset
         if self.nodata:
             return keras.ops.where(counts > 0, keras.ops.maximum(changed, 1.0), 0.0)
         return keras.ops.maximum(changed, 0.0)

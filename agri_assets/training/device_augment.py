@@ -17,9 +17,10 @@ NODATA_UNITS = "reflectance"
 class Radiometry(nn.Module):
     """Random gain, offset and noise on stored counts, in each band's own mean and standard deviation.
 
-    `c' = mean + (c - mean) * (1 + s * a_band + t * a_all) + std * (s * b_band + t * b_all + n * noise)`, where a, b and
-    noise are normal: a and b are drawn per sample (and band), noise per pixel; s, t and n are the recipe's `jitter`,
-    `brightness` and `noise`. In reflectance, nodata stays 0 and no valid pixel falls below 1.
+    `c' = mean + (c - mean) * exp(s * a_band + t * a_all) + std * (s * b_band + t * b_all + n * u * noise)`, where a, b
+    and noise are normal and u is uniform: a, b and u are drawn per sample (a and b per band as well), noise per pixel;
+    s, t and n are the recipe's `jitter`, `brightness` and `noise`. In reflectance, nodata stays 0 and no valid pixel
+    falls below 1.
     """
 
     mean: Tensor
@@ -39,8 +40,9 @@ class Radiometry(nn.Module):
         counts = pixels.to(torch.float32)
         gain, offset = self._per_sample(counts), self._per_sample(counts)
         if self.noise:
-            offset = offset + self.noise * torch.randn_like(counts)
-        changed = self.mean + (counts - self.mean) * (1.0 + gain) + self.std * offset
+            strength = self.noise * torch.rand(len(counts), 1, 1, 1, device=counts.device)
+            offset = offset + strength * torch.randn_like(counts)
+        changed = self.mean + (counts - self.mean) * gain.exp() + self.std * offset
         if self.nodata:
             return torch.where(counts > 0, changed.clamp(min=1.0), 0.0)
         return changed.clamp(min=0.0)

@@ -30,7 +30,7 @@ class Recipe(Settings):
         orientations: Random flips and quarter turns of the train samples (the eight orientations).
         jitter: Standard deviation of a random gain and offset per sample and band, in the band's own deviations.
         brightness: The same, but common to all bands of a sample.
-        noise: Standard deviation of noise per pixel, in the band's own deviations.
+        noise: Largest standard deviation of noise per pixel, in the band's own deviations; each sample draws its own.
         band_dropout: Probability that a train sample loses some of its bands.
         coarse_dropout: Probability that rectangles of a train sample are blanked.
         cutmix: Alpha of CutMix (Yun et al., 2019, arXiv:1905.04899); 0 turns it off.

@@ -154,10 +154,6 @@ def _task(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: S
     train = _samples(paths, "train")
     classes = target_classes(train) if recipe.fine_classes else ()
     network = build_network(model, len(split.bands), split.tile_size, recipe.options, outputs_for(classes))
-    if recipe.pretrained:
-        from agri_assets.models.pretrained import load_pretrained
-
-        load_pretrained(network, model, recipe.pretrained, len(split.bands), recipe.options)
     return Task(
         name=plan.name,
         model=model,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agri_assets.loading.augment import Augmentation
 from agri_assets.loading.classes import Classes
 from agri_assets.loading.samples import SampleTable
 from agri_assets.models.registry import Framework
@@ -101,9 +102,10 @@ class Task:
         options: dict[str, Any] = {"cubes": self.cubes, "batch_size": recipe.batch_size, "seed": recipe.seed}
         if not training:
             return {**options, "samples": self.val}
-        mixing = {"shuffle": True, "shuffle_shards": recipe.shuffle_shards, "orientations": recipe.orientations}
-        if recipe.balance == "sampling":
-            mixing["sampled"] = True
+        fill = tuple(round(value) for value in self.split.mean)
+        augmentation = Augmentation(recipe.orientations, recipe.band_dropout, recipe.coarse_dropout, fill)
+        mixing = {"shuffle": True, "shuffle_shards": recipe.shuffle_shards, "augmentation": augmentation}
+        mixing["sampled"] = recipe.balance == "sampling"
         return {**options, **mixing, "samples": self.train}
 
     def save_best(self, network: Any) -> None:

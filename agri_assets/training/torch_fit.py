@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch.utils.data import DataLoader
 
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit, targets
-from agri_assets.loading.torch_data import BatchDataset, TensorBatch, make_loader
+from agri_assets.loading.ring import TensorBatch
+from agri_assets.loading.torch_data import BatchDataset, make_loader
+from agri_assets.models.pretrained import begin_with
 from agri_assets.models.torch_parts import Standardise
 from agri_assets.models.weights import WEIGHTS_FILE
 from agri_assets.store.commit import sweep
@@ -49,9 +52,12 @@ def fit(task: Task, recorder: Recorder) -> None:
     """Train from the last checkpoint, or from the start; leaves the best weights in the run folder.
 
     Raises:
+        ModelError: Weights to begin with cannot be had, or do not fit.
         TrainingError: A loss is not finite, or the checkpoint is damaged.
     """
     recipe = task.recipe
+    if recipe.pretrained and not (task.checkpoints / CHECKPOINT).exists():
+        begin_with(task.network, task.model, recipe.pretrained, len(task.split.bands), recipe.options)
     # the network's parameters stay the same objects when they move to the device
     optimizer = torch.optim.AdamW(decay_groups(task.network, recipe.weight_decay), lr=recipe.learning_rate)
     TorchTraining(task, recorder, optimizer, make_fabric(recipe.precision)).run()
@@ -109,7 +115,7 @@ class TorchTraining:
         self.step = self.state.load(self.checkpoint, task.epoch_steps)
 
     @property
-    def checkpoint(self) -> Any:
+    def checkpoint(self) -> Path:
         """The file of the last state."""
         return self.task.checkpoints / CHECKPOINT
 
@@ -166,16 +172,16 @@ class TorchTraining:
         pixels, index = self._moved(batch)
         if not len(index):
             return self._nothing(pixels)
-        count = len(index)
-        if count == 1:
+        tiles, classes = self.standardise(self.radiometry(pixels)), self.classes[index].long()
+        if len(index) == 1:
             # batch norm has no statistics of a single 1 by 1 map; twice the same sample has the same mean loss
-            pixels, index = pixels.repeat(2, 1, 1, 1), index.repeat(2)
-        tiles, shares = self.mix(self.standardise(self.radiometry(pixels)), self.classes[index].long())
+            tiles, classes = tiles.repeat(2, 1, 1, 1), classes.repeat(2)
+        tiles, shares = self.mix(tiles, classes)
         with self.fabric.autocast():
             outputs = self.forward(tiles)
         smoothing = self.recipe.label_smoothing
         loss = cross_entropy(as_classes(outputs), shares, self.weights, label_smoothing=smoothing)
-        return loss * count
+        return loss * len(index)
 
     def look(self) -> None:
         """Read the losses of the steps since the last look, and write the state when it is time."""

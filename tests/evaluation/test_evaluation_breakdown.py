@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agri_assets.evaluation.breakdown import by_class, without_class, worst_mistakes
+from agri_assets.evaluation.breakdown import by_class, by_group, clear_groups, without_class, worst_mistakes
 
 NAMES = np.array(["Forest"] * 4 + ["AnnualCrop"] * 3 + ["Pasture"] * 2 + [None], dtype=object)
 LABEL = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 0])
@@ -33,3 +33,16 @@ def test_the_surest_mistakes_come_first():
     assert worst_mistakes(LABEL, PROBABILITY, 0.5, 1).tolist() == [2]
     # at a high threshold, a field given 0.2 is as surely missed as is possible for a probability of 0.2
     assert worst_mistakes(LABEL, PROBABILITY, 0.92, 1).tolist() == [7]
+
+
+def test_groups_come_in_order_and_only_where_there_are_several():
+    months = np.array(["2023-08"] * 6 + ["2023-05"] * 4, dtype=object)
+    found = by_group(LABEL, PROBABILITY, months, 0.5)
+    assert list(found) == ["2023-05", "2023-08"]
+    assert (found["2023-08"].n, found["2023-05"].n) == (6, 4)
+    assert by_group(LABEL, PROBABILITY, np.array(["2023-08"] * 10, dtype=object), 0.5) == {}
+
+
+def test_clear_fractions_fall_into_groups():
+    clear = np.array([1.0, 0.97, 0.95, 0.6, 0.2, np.nan])
+    assert clear_groups(clear).tolist() == ["100%", "95% to 100%", "95% to 100%", "50% to 80%", "0% to 50%", None]

@@ -10,10 +10,11 @@ SETTINGS = EvaluationSettings(champion_margin=0.01, champion_minimum=0.6)
 
 
 def metrics(model, run, auc, split="s1", **more):
-    figures = {"accuracy": 0.9, "precision": 0.9, "recall": 0.9, "f1": 0.9, "pr_auc": 0.9, "ece": 0.1}
+    figures = {"accuracy": 0.9, "precision": 0.9, "recall": 0.9, "f1": 0.9, "pr_auc": 0.9, "ece": 0.1, "brier": 0.1}
+    figures["balanced_accuracy"] = 0.9
     known = {"n": 10, "positives": 5, "confusion": ((5, 0), (0, 5)), "threshold": 0.4, "threshold_rule": "f1"}
     named = {"collection": "sample", "framework": "torch", "parameters": 7, "proof": "proved", "cells": 10}
-    rest = {"bootstrap": 100, "ci95": {}, "data_version": "d", "report": f"report-{run}"}
+    rest = {"ci95": {}, "data_version": "d", "report": f"report-{run}"}
     values = {**figures, **known, **named, **rest, "split_fingerprint": split, "roc_auc": auc, **more}
     return Metrics(model=model, run=run, **values)
 

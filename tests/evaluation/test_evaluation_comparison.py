@@ -79,3 +79,19 @@ def test_no_model_may_be_good_enough(study):
     assert any("there is no champion" in warning for warning in outcome.warnings)
     assert not study.paths.champion.exists()
     assert "none" in outcome.path.read_text()
+
+
+def test_models_are_tested_in_pairs_and_stand_beside_published_figures(study):
+    report(study, "resnet50", 0.5)
+    report(study, "cnn_vit_hybrid", 0.0)
+    published = study.with_settings(references={"Somebody, 2020": {"accuracy": 0.923}})
+    outcome = compare_models(published.collection, published.paths)
+    (pair,) = read_json(study.paths.comparison / "comparison.json")["pairs"]
+    assert (pair["better"], pair["other"], pair["metric"]) == ("cnn_vit_hybrid", "resnet50", "roc_auc")
+    assert pair["ci95"][0] <= pair["difference"] <= pair["ci95"][1]
+    assert pair["only_better"] > pair["only_other"]
+    (row,) = outcome.tables["pairs"].rows
+    assert row["sure"] == (pair["ci95"][0] > 0)
+    text = outcome.path.read_text()
+    assert "Somebody, 2020" in text
+    assert "Is the best one better?" in text

@@ -23,6 +23,7 @@ def test_figures_are_scikit_learns(pairs, threshold):
     label, probability = arrays(pairs)
     found, called = score(label, probability, threshold), probability >= threshold
     assert found.accuracy == pytest.approx(reference.accuracy_score(label, called))
+    assert found.brier == pytest.approx(reference.brier_score_loss(label, probability, pos_label=1))
     tn, fp, fn, tp = reference.confusion_matrix(label, called, labels=[0, 1]).ravel()
     assert found.confusion == ((tn, fp), (fn, tp))
     assert found.positives == label.sum()
@@ -33,6 +34,7 @@ def test_figures_are_scikit_learns(pairs, threshold):
         assert found.f1 == pytest.approx(reference.f1_score(label, called))
         assert found.pr_auc == pytest.approx(reference.average_precision_score(label, probability))
     if 0 < label.sum() < len(label):
+        assert found.balanced_accuracy == pytest.approx(reference.balanced_accuracy_score(label, called))
         assert found.roc_auc == pytest.approx(reference.roc_auc_score(label, probability))
 
 
@@ -63,7 +65,7 @@ def test_figures_of_one_class_are_none():
     assert found.accuracy == 1
 
 
-@given(samples, st.sampled_from(["f1", "youden"]))
+@given(samples, st.sampled_from(["f1", "youden", "recall"]))
 @settings(max_examples=200)
 def test_no_threshold_is_better_than_the_chosen(pairs, rule):
     label, probability = arrays(pairs)
@@ -74,6 +76,8 @@ def test_no_threshold_is_better_than_the_chosen(pairs, rule):
         called = probability >= threshold
         if rule == "f1":
             return reference.f1_score(label, called, zero_division=0)
+        if rule == "recall":
+            return label[called].mean() if called[label == 1].mean() >= 0.999 else -1
         return called[label == 1].mean() - called[label == 0].mean()
 
     best = max(quality(value) for value in np.unique(probability))

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from agri_assets.loading.augment import Augmentation
 from agri_assets.loading.keras_data import EpochOrder, TileSequence
 from agri_assets.loading.stream import TileStream
 from agri_assets.loading.torch_data import make_loader
 
-OPTIONS = {"seed": 3, "shuffle": True, "shuffle_shards": 3, "orientations": True}
+AUGMENTATION = Augmentation(orientations=True, band_dropout=0.3, coarse_dropout=0.3, fill=(700, 800))
+OPTIONS = {"seed": 3, "shuffle": True, "shuffle_shards": 3, "augmentation": AUGMENTATION}
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from agri_assets.loading.augment import Augmentation
 from agri_assets.loading.keras_data import TileSequence
 from agri_assets.loading.stream import TileStream
 
-OPTIONS = {"seed": 3, "shuffle": True, "shuffle_shards": 3, "orientations": True}
+OPTIONS = {"seed": 3, "shuffle": True, "shuffle_shards": 3, "augmentation": Augmentation(orientations=True)}
 
 tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of the tensorflow backend")
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agri_assets.errors import SplitError
+from agri_assets.errors import SplitError, TrainingError
 from agri_assets.loading.ahead import ReadAhead
-from agri_assets.loading.augment import choose_orientations, orient
+from agri_assets.loading.augment import Augmentation, choose_orientations, orient
 from agri_assets.loading.samples import load_samples
 from agri_assets.loading.stream import TileStream
+
+TURNED = Augmentation(orientations=True)
 
 
 def test_samples_are_those_of_the_split(split_world, train):
@@ -58,7 +60,7 @@ def test_every_sample_once_with_its_own_pixels(data, split_world, train, expecte
 
 
 def test_any_batch_can_be_asked_for(split_world, train):
-    stream = TileStream(train, split_world.cubes, 64, shuffle=True, orientations=True)
+    stream = TileStream(train, split_world.cubes, 64, shuffle=True, augmentation=TURNED)
     whole = list(stream)
     for number in (7, 3, 0, len(whole) - 1, 3):
         again = stream.read(0, number)
@@ -68,11 +70,28 @@ def test_any_batch_can_be_asked_for(split_world, train):
 
 
 def test_orientations_are_those_chosen(split_world, train, expected):
-    stream = TileStream(train, split_world.cubes, 64, seed=5, shuffle=True, orientations=True)
+    stream = TileStream(train, split_world.cubes, 64, seed=5, shuffle=True, augmentation=TURNED)
     batch = stream.read(2, 1)
     turns = choose_orientations(5, 2, batch.index)
     for place, (index, turn) in enumerate(zip(batch.index, turns, strict=True)):
         assert np.array_equal(batch.pixels[place], orient(expected[index], int(turn)))
+
+
+def test_dropout_changes_the_samples_it_chooses_and_no_others(split_world, train, expected):
+    drops = Augmentation(band_dropout=0.2, coarse_dropout=0.2, fill=(700, 800))
+    stream = TileStream(train, split_world.cubes, 64, seed=5, shuffle=True, augmentation=drops)
+    changed = []
+    for batch in stream:
+        for index, tile in zip(batch.index, batch.pixels, strict=True):
+            lost = tile != expected[index]
+            assert (tile[lost] == np.broadcast_to(np.array([[[700]], [[800]]]), tile.shape)[lost]).all()
+            changed.append(lost.any())
+    assert np.mean(changed) == pytest.approx(1 - 0.8**2, abs=0.05)
+
+
+def test_dropout_without_a_fill_for_each_band_is_refused(split_world, train):
+    with pytest.raises(TrainingError, match="1 fill values for 2 bands"):
+        TileStream(train, split_world.cubes, 64, augmentation=Augmentation(coarse_dropout=0.1, fill=(700,)))
 
 
 def test_each_shard_is_read_once_in_a_lane_and_then_forgotten(split_world, train, monkeypatch):
@@ -92,6 +111,17 @@ def test_each_shard_is_read_once_in_a_lane_and_then_forgotten(split_world, train
     assert len(stream._numbers) == len(set(read)) <= len(read) < len(stream._numbers) + lanes
     # of each lane one in the window, one coming, one that the batch itself has just finished
     assert max(held) <= 3 * lanes
+
+
+def test_an_epoch_begun_ahead_is_the_same_and_has_its_shards(split_world, train, monkeypatch):
+    from agri_assets.splits.shards import ShardReader
+
+    plain = TileStream(train, split_world.cubes, 16, shuffle=True).read(1, 2)
+    stream = TileStream(train, split_world.cubes, 16, shuffle=True)
+    stream.read(0, 3)
+    stream.begin(1, 2)
+    monkeypatch.setattr(ShardReader, "read", lambda *_: pytest.fail("read again"))
+    assert all(np.array_equal(a, b) for a, b in zip(stream.read(1, 2), plain, strict=True))
 
 
 def test_a_stream_travels_without_its_stores(split_world, train):

@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from agri_assets.errors import ModelError
-from agri_assets.models.pretrained import load_pretrained, pretrained_key
+from agri_assets.models.pretrained import begin_with, pretrained_key
 from agri_assets.models.registry import build_network
 
 OPTIONS = {"trunk": "resnet18", "width": 32, "depth": 1, "heads": 2, "stride": 8}
@@ -27,7 +27,7 @@ def hybrid(bands, **options):
 def test_a_trunk_begins_with_the_weights_of_a_file(trunk, bands):
     network = hybrid(bands)
     head = network.backbone.head.weight.detach().clone()
-    load_pretrained(network, "cnn_vit_hybrid", str(trunk), bands, OPTIONS)
+    begin_with(network, "cnn_vit_hybrid", str(trunk), bands, OPTIONS)
     wanted, found = load_file(trunk), network.backbone.trunk.state_dict()
     assert len(found) > 20
     for name in found.keys() - {"conv1.weight"}:
@@ -43,7 +43,7 @@ def test_efficientnet_begins_with_weights_saved_by_torch(tmp_path):
     made = timm.create_model("efficientnet_b3")
     torch.save(made.state_dict(), tmp_path / "b3.pth")
     network = build_network("efficientnet_b3", 4, 64, {}, 3)
-    load_pretrained(network, "efficientnet_b3", str(tmp_path / "b3.pth"), 4, {})
+    begin_with(network, "efficientnet_b3", str(tmp_path / "b3.pth"), 4, {})
     found = network.backbone.state_dict()
     for name, value in made.state_dict().items():
         if not name.startswith(("classifier.", "conv_stem.")):
@@ -57,7 +57,7 @@ def test_a_trunk_cut_under_other_names_takes_them_too(tmp_path):
     save_file(made.state_dict(), tmp_path / "atto.safetensors")
     network = hybrid(3, trunk="convnext_atto")
     options = {**OPTIONS, "trunk": "convnext_atto"}
-    load_pretrained(network, "cnn_vit_hybrid", str(tmp_path / "atto.safetensors"), 3, options)
+    begin_with(network, "cnn_vit_hybrid", str(tmp_path / "atto.safetensors"), 3, options)
     found = network.backbone.trunk.state_dict()
     torch.testing.assert_close(found["stem_0.weight"], made.state_dict()["stem.0.weight"], rtol=0, atol=0)
 
@@ -84,7 +84,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(trunk, tmp_path, change
     save_file(change(load_file(trunk)), changed)
     network = hybrid(4)
     with pytest.raises(ModelError, match=f"pretrained: {changed}: not weights of resnet18: {told}") as caught:
-        load_pretrained(network, "cnn_vit_hybrid", str(changed), 4, OPTIONS)
+        begin_with(network, "cnn_vit_hybrid", str(changed), 4, OPTIONS)
     assert "\n" not in str(caught.value)
 
 
@@ -93,7 +93,7 @@ def test_files_that_are_none_are_refused_in_one_line(tmp_path):
     (tmp_path / "noise.pth").write_bytes(b"noise" * 100)
     for name, told in (("noise.safetensors", "not a file of weights"), ("noise.pth", "not a file of weights")):
         with pytest.raises(ModelError, match=told) as caught:
-            load_pretrained(hybrid(3), "cnn_vit_hybrid", str(tmp_path / name), 3, OPTIONS)
+            begin_with(hybrid(3), "cnn_vit_hybrid", str(tmp_path / name), 3, OPTIONS)
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="no such file"):
         pretrained_key(str(tmp_path / "absent.safetensors"))
@@ -110,7 +110,7 @@ def test_the_hub_is_asked_for_the_trunk_and_its_refusal_is_one_line(monkeypatch)
 
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(ModelError, match=r"weights of resnet18 cannot be had \(no route\)") as caught:
-        load_pretrained(hybrid(3), "cnn_vit_hybrid", "hub", 3, OPTIONS)
+        begin_with(hybrid(3), "cnn_vit_hybrid", "hub", 3, OPTIONS)
     assert "\n" not in str(caught.value)
     assert asked == ["resnet18"]
 

@@ -1,5 +1,6 @@
 """Trainings in processes of their own: killed at a chosen place, or one of several ranks."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -8,21 +9,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["agri_assets.training.run", "agri_assets.training.torch_fit"])
 
+STARTED = "STARTED"
+"""Names the file of a dying training's processes."""
 
-def killed_at(place: str, count: int, world: Any, recipe: Mapping[str, Any]) -> None:
-    """Train in another process, which ends itself by SIGKILL when it comes to a place for the `count`-th time."""
+
+def killed_at(place: str, count: int, world: Any, recipe: Mapping[str, Any]) -> list[int]:
+    """Train in another process, which ends itself by SIGKILL when it comes to a place for the `count`-th time.
+
+    Returns:
+        The processes that it had started.
+    """
     child = CONTEXT.Process(target=_train_and_die, args=(place, count, world, dict(recipe)))
     child.start()
     child.join(120)
     assert child.exitcode == -signal.SIGKILL, f"ended with {child.exitcode}"
+    started: list[int] = json.loads((world.paths.root / STARTED).read_text())
+    return started
 
 
 def _train_and_die(place: str, count: int, world: Any, recipe: dict[str, Any]) -> None:
     from agri_assets.training.run import train_model
 
+    os.environ[STARTED] = str(world.paths.root / STARTED)
     PLACES[place](count)
     train_model(world.collection, world.paths, "cnn_vit_hybrid", recipe)
 
@@ -35,6 +48,9 @@ def _die_in(owner: Any, name: str, count: int, before: Callable[..., None] = lam
         calls[0] += 1
         if calls[0] == count:
             before(original, *args)
+            if STARTED in os.environ:
+                children = psutil.Process().children(recursive=True)
+                Path(os.environ[STARTED]).write_text(json.dumps([child.pid for child in children]))
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*args, **options)
 

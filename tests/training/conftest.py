@@ -37,11 +37,22 @@ def write_images(folder: Path, per_class: int, *, shuffled: bool, seed: int = 0)
         Image.fromarray(image.clip(1, 255).astype(np.uint8)).save(target / f"{target.name}_{number}.png")
 
 
-def build_world(root: Path, per_class: int = 60, *, shuffled: bool = False) -> World:
+def write_lakes(folder: Path, count: int) -> None:
+    """A third class: smooth and dark."""
+    random = np.random.default_rng(1)
+    folder.mkdir(parents=True)
+    for number in range(count):
+        image = random.normal(60, 5, (EDGE, EDGE, 3))
+        Image.fromarray(image.clip(1, 255).astype(np.uint8)).save(folder / f"{folder.name}_{number}.png")
+
+
+def build_world(root: Path, per_class: int = 60, *, shuffled: bool = False, lakes: bool = False) -> World:
     from agri_assets.cube.archive import build_archive_cube
     from agri_assets.splits.build import build_splits
 
     write_images(root / "images", per_class, shuffled=shuffled)
+    if lakes:
+        write_lakes(root / "images" / "Lake", per_class)
     collection = Collection.model_validate(
         {
             "name": "tiny",

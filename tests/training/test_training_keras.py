@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agri_assets.errors import TrainingError
+from agri_assets.loading.augment import Augmentation
 from agri_assets.loading.samples import load_samples
 from agri_assets.loading.stream import TileStream
 from agri_assets.models.contract import ModelContract
@@ -114,7 +115,14 @@ def test_it_sees_the_samples_of_the_stream_in_its_order(world, monkeypatch):
     monkeypatch.setattr(TileTraining, "make_train_function", spying)
     train_model(world.collection, world.paths, MODEL, {"epochs": 2, "seed": 5})
     train = load_samples(world.paths, "train")
-    stream = TileStream(train, {"archive": world.paths.cube("archive")}, 16, 5, shuffle=True, orientations=True)
+    stream = TileStream(
+        train,
+        {"archive": world.paths.cube("archive")},
+        16,
+        5,
+        shuffle=True,
+        augmentation=Augmentation(orientations=True),
+    )
     wanted = [stream.read(epoch, number) for epoch in (0, 1) for number in range(len(stream))]
     assert len(wanted) > 4
     for (pixels, labels), batch in zip(seen, wanted, strict=True):

@@ -3,6 +3,9 @@
 import itertools
 import json
 import os
+import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,12 +19,14 @@ from agri_assets.models.weights import WEIGHTS_FILE, get_weights, load_weights
 from agri_assets.progress import Meter
 from agri_assets.splits.summary import read_summary
 from agri_assets.store.commit import locked
+from agri_assets.store.receipt import read_outcome
 from agri_assets.training.plan import plan_training
 from agri_assets.training.recipe import Recipe
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.run import train_model
 from agri_assets.training.task import Task
 from agri_assets.training.torch_fit import TorchTraining, make_fabric
+from tests.training import children
 from tests.training.children import ranks
 
 MODEL = "cnn_vit_hybrid"
@@ -144,3 +149,47 @@ def test_what_the_first_rank_refuses_ends_both_alike(world, recipe, told):
         assert ranks(2, train_as_rank, world, recipe) == [41, 41]
     for rank in (0, 1):
         assert told in (world.paths.root / f"told-{rank}").read_text()
+
+
+def train_and_die(world, recipe) -> None:
+    children.PLACES["step"](3)
+    train_model(world.collection, world.paths, MODEL, recipe)
+
+
+@pytest.mark.soak
+def test_two_ranks_killed_and_resumed_end_with_the_same_weights(world):
+    recipe = {"checkpoint_minutes": 0, "jitter": 0.1, "mixup": 0.2, "options.drop_rate": 0.2}
+    assert ranks(2, train_as_rank, world, recipe) == [0, 0]
+    folder = plan_training(world.collection, world.paths, MODEL, recipe).folder
+    wanted = load_weights(folder / WEIGHTS_FILE)
+    shutil.rmtree(folder)
+    assert -signal.SIGKILL in ranks(2, train_and_die, world, recipe)
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+    assert ranks(2, train_as_rank, world, recipe) == [0, 0]
+    assert json.loads((world.paths.root / "told-1").read_text())["metadata"]["steps_resumed"] == 2
+    found = load_weights(folder / WEIGHTS_FILE)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def torchrun(world, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command of a training, by torchrun in two processes."""
+    said = world.collection.model_dump(mode="json", exclude={"name"}, exclude_unset=True)
+    file = world.paths.root / "collections.yaml"
+    file.write_text(json.dumps({"collections": {"tiny": said}}))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "agri_assets.training", "--collection", "tiny", "--model", MODEL, "--collections", str(file)]
+    env = {**os.environ, "AGRI_DATA_ROOT": str(world.paths.root), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.soak
+def test_torchrun_trains_and_speaks_once(world):
+    done = torchrun(world, "--set", "epochs=1", "--result", str(world.paths.root / "result.json"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained: val ROC AUC") == 1
+    assert done.stderr.count("epoch 1/1") == 1
+    assert read_outcome(world.paths.root / "result.json").metadata["epochs"] == 1
+    refused = torchrun(world, "--set", "epochs=0")
+    assert refused.returncode != 0
+    assert refused.stderr.count("agri-assets: --set epochs") == 1

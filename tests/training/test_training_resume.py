@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 
 from agri_assets.errors import TrainingError
@@ -17,6 +18,9 @@ RECIPE = {
     "epochs": 2,
     "jitter": 0.2,
     "noise": 0.1,
+    "band_dropout": 0.3,
+    "coarse_dropout": 0.3,
+    "balance": "sampling",
     "cutmix": 1.0,
     "mixup": 0.2,
     "mix_probability": 0.7,
@@ -94,3 +98,17 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(world):
     with pytest.raises(TrainingError, match=r"not a usable checkpoint .*; delete it to start over") as caught:
         train_model(world.collection, world.paths, MODEL, RECIPE)
     assert "\n" not in str(caught.value)
+
+
+def test_the_workers_of_a_killed_training_end_with_it(world):
+    numbers = killed_at("step", 2, world, {**RECIPE, "workers": 2})
+    assert len(numbers) > 2  # the workers, and the server that forks them
+    started = [process for process in map(process_of, numbers) if process]
+    assert not psutil.wait_procs(started, timeout=10)[1]
+
+
+def process_of(pid):
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None

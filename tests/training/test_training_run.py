@@ -6,6 +6,9 @@ import time
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from agri_assets.errors import ConfigError, ModelError, SplitError, StoreError, TrainingError
 from agri_assets.models.contract import ModelContract
@@ -51,6 +54,41 @@ def test_a_training_learns_and_leaves_a_whole_run_folder(world):
     contract = ModelContract.load(folder)
     assert (contract.bands, contract.units, contract.tile_size) == (world.collection.bands, "dn8", 32)
     assert load_predictor(folder).predict(np.full((2, 3, 32, 32), 100, np.uint16)).shape == (2,)
+
+
+def test_the_classes_of_labels_are_learnt_and_summed(tmp_path, make_world):
+    lakes = make_world(tmp_path, lakes=True)
+    settings = {"test_orientations": True, "cutmix": 1.0, "mix_probability": 0.5, "balance": "weights"}
+    outcome = train_model(lakes.collection, lakes.paths, "cnn_vit_hybrid", settings)
+    assert outcome.metadata["val_roc_auc"] > 0.9
+    assert outcome.metadata["outputs"] == 3
+    contract = ModelContract.load(outcome.path)
+    assert [(one.name, one.agricultural) for one in contract.classes] == [
+        ("Forest", False),
+        ("Lake", False),
+        ("Field", True),
+    ]
+    assert contract.test_orientations
+    dark = np.random.default_rng(0).normal(60, 5, (4, 3, 32, 32)).astype(np.uint16)
+    assert load_predictor(outcome.path).predict(dark).max() < 0.5
+    plain = train_model(lakes.collection, lakes.paths, "cnn_vit_hybrid", {"fine_classes": False, "epochs": 1})
+    assert ModelContract.load(plain.path).classes == ()
+
+
+def test_a_training_begins_with_the_weights_of_a_file(world, tmp_path):
+    torch.manual_seed(3)
+    file, made = tmp_path / "trunk.safetensors", timm.create_model("resnet18")
+    save_file(made.state_dict(), file)
+    settings = {"epochs": 1, "pretrained": str(file), "learning_rate": 1e-12, "ema_decay": 0}
+    outcome = train_model(world.collection, world.paths, "cnn_vit_hybrid", settings)
+    found = load_weights(outcome.path / WEIGHTS_FILE)["backbone.trunk.layer1.0.conv1.weight"]
+    np.testing.assert_allclose(found, made.state_dict()["layer1.0.conv1.weight"].numpy(), atol=1e-6)
+    moved = file.rename(tmp_path / "moved.safetensors")
+    assert train_model(world.collection, world.paths, "cnn_vit_hybrid", {**settings, "pretrained": str(moved)}).reused
+    made.conv1.weight.data.zero_()
+    save_file(made.state_dict(), moved)
+    plan = plan_training(world.collection, world.paths, "cnn_vit_hybrid", {**settings, "pretrained": str(moved)})
+    assert not plan.done
 
 
 def test_a_done_training_is_not_done_again(world, monkeypatch):
@@ -125,6 +163,7 @@ def test_a_run_in_use_is_refused(world, monkeypatch):
         ("vgg", {}, ConfigError, "tiny does not train 'vgg'; it trains"),
         ("cnn_vit_hybrid", {"epoch": 1}, ConfigError, "no such setting"),
         ("cnn_vit_hybrid", {"options.stride": 5}, ModelError, "has no stage of 5"),
+        ("cnn_vit_hybrid", {"pretrained": "absent.safetensors"}, ModelError, "absent.safetensors: no such file"),
         ("cnn_vit_hybrid", {"precision": "16-mixed"}, TrainingError, "needs a CUDA device"),
         ("cnn_vit_hybrid", {"learning_rate": 1e30, "gradient_clip": 0}, TrainingError, "loss is nan"),
     ],

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from agri_assets.loading.classes import TargetClass
+from agri_assets.loading.ring import TensorBatch
 from agri_assets.loading.samples import load_samples
-from agri_assets.loading.torch_data import TensorBatch
 from agri_assets.progress import Meter
 from agri_assets.splits.summary import read_summary
 from agri_assets.training.device_augment import Mixing, Radiometry
@@ -89,11 +89,27 @@ def test_offsets_are_drawn_per_sample_and_count_in_deviations(setting, same_in_b
     assert torch.allclose(drawn[:, 0], drawn[:, 1], atol=1e-4) == same_in_bands
 
 
-def test_noise_is_drawn_per_pixel():
-    pixels = torch.tensor(MEAN).view(1, 3, 1, 1).repeat(50, 1, 16, 16)
+def test_noise_is_drawn_per_pixel_and_its_strength_per_sample():
+    pixels = torch.tensor(MEAN).view(1, 3, 1, 1).repeat(200, 1, 16, 16)
     changed = (radiometry("dn8", noise=0.1)(pixels) - pixels) / torch.tensor(STD).view(1, 3, 1, 1)
-    assert changed.std(dim=(0, 2, 3)).tolist() == pytest.approx([0.1] * 3, rel=0.05)
+    strength = changed.std(dim=(1, 2, 3))
+    assert 0 < strength.min() < 0.01 < 0.09 < strength.max() < 0.11
+    # uniform, so that mean squares are a third of the largest
+    assert changed.square().mean((0, 2, 3)).sqrt().tolist() == pytest.approx([0.1 / 3**0.5] * 3, rel=0.15)
     assert changed.mean((2, 3)).abs().max() < 0.05
+
+
+def test_gains_turn_about_the_mean_and_stay_positive():
+    pixels = counts()[:, :, 2:].float()
+    torch.manual_seed(0)
+    changed = Radiometry(Recipe(jitter=1.0), MEAN, STD, "reflectance")(pixels)
+    high, low = pixels.amax((2, 3)), pixels.amin((2, 3))
+    span = changed.amax((2, 3)) - changed.amin((2, 3))
+    whole = changed.amin((2, 3)) > 1
+    gains = (span / (high - low))[whole]
+    assert len(gains) > 50
+    assert (gains > 0).all()
+    assert gains.log().std().item() == pytest.approx(1.0, rel=0.3)
 
 
 def numbered(size):

@@ -1,0 +1,126 @@
+"""Made cubes of any size, about as compressible as real scenes, and trainings over them without any other file."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agri_assets.cube.commit import commit_root, find_root, write_coordinates
+from agri_assets.cube.open import cube_info
+from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
+from agri_assets.cube.shards import ShardWriter
+from agri_assets.cube.zarr_metadata import root_document
+from agri_assets.loading.samples import SampleTable, position_samples
+from agri_assets.models.registry import MODELS, build_network, choose_backend
+from agri_assets.scenes.grid import TileGrid
+from agri_assets.splits.shards import positions
+from agri_assets.splits.summary import RoleCount, SplitSummary
+from agri_assets.training.device import device_name
+from agri_assets.training.recipe import ModelName, Recipe
+from agri_assets.training.task import Task
+
+TILE, TILE_SIZE = "31TCJ", 64
+BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+DISTINCT = 4
+"""Shards with pixels of their own; the others repeat them."""
+
+MEAN, STD = 1500.0, 500.0
+
+
+def made_cube(path: Path, size: int, slots: int = 1) -> Path:
+    """A cube of (slots, bands, size, size); the files of later slots are hard links to those of the first.
+
+    Args:
+        path: Where to; kept if it is there already.
+        size: Pixels along one side: whole shards.
+        slots: Dates.
+    """
+    if (path / "zarr.json").exists():
+        return path
+    shutil.rmtree(path, ignore_errors=True)
+    info = _info(size, slots)
+    document = root_document(info)
+    writer = ShardWriter.open(path, BANDS_ARRAY, 0, info, document)
+    blocks = [_pixels(number, info.shard_size) for number in range(DISTINCT)]
+    for number, (y, x) in enumerate(info.shards):
+        writer.write(y, x, blocks[number % DISTINCT])
+    first = path / BANDS_ARRAY / "c" / "0"
+    for slot in range(1, slots):
+        shutil.copytree(first, first.with_name(str(slot)), copy_function=os.link)
+    write_coordinates(path, info, document)
+    commit_root(find_root(path), document)
+    return path
+
+
+def _info(size: int, slots: int) -> CubeInfo:
+    days = [str(np.datetime64("2023-01-01") + 5 * number) for number in range(slots)]
+    made = [
+        Slot(slot=number, date=day, scene_id=f"made_{number}", fingerprint="", active=True, digest="")
+        for number, day in enumerate(days)
+    ]
+    shape = {"height": size, "width": size, "tile_size": TILE_SIZE, "shard_size": shard_size(TILE_SIZE)}
+    grid = TileGrid(crs="EPSG:32631", transform=(10, 0, 300_000, 0, -10, 4_900_020), height=size, width=size)
+    return CubeInfo(tile=TILE, bands=BANDS, units="reflectance", grid=grid, slots=tuple(made), **shape)
+
+
+def _pixels(seed: int, edge: int) -> NDArray[np.uint16]:
+    """Fields of some ten pixels with sensor noise: a shard of them shrinks to 0.6, as one of the sample scenes does."""
+    random = np.random.default_rng(seed)
+    fields = random.normal(MEAN, STD, (len(BANDS), edge // 16, edge // 16)).repeat(16, axis=1).repeat(16, axis=2)
+    noise = random.normal(0, 25, fields.shape)
+    return np.clip(fields + noise, 1, 10_000).astype(np.uint16)
+
+
+def every_position(cube: Path) -> SampleTable:
+    """Every position of every slot; the fields of a chessboard are agricultural."""
+    info = cube_info(cube)
+    rows, cols = positions(info)
+    slot, row, col = (axis.ravel() for axis in np.indices((len(info.slots), rows, cols)))
+    days = [one.date for one in info.slots]
+    plain = position_samples(
+        info.tile, slot, row, col, [days[number] for number in slot.tolist()], ["cell"] * len(slot)
+    )
+    label = ((row + col) % 2).astype(np.uint8)
+    return replace(plain, label=label, kind=label)
+
+
+def made_task(cube: Path, model: ModelName, settings: Mapping[str, Any], folder: Path) -> Task:
+    """A training of every position of a cube, with a small val.
+
+    Args:
+        cube: From `made_cube`.
+        model: Name of the network.
+        settings: Of the recipe.
+        folder: The run folder.
+    """
+    choose_backend(MODELS[model].framework)
+    recipe, samples = Recipe.model_validate(settings), every_position(cube)
+    return Task(
+        name=f"bench/{model}",
+        model=model,
+        framework=MODELS[model].framework,
+        recipe=recipe,
+        network=build_network(model, len(BANDS), TILE_SIZE, recipe.options),
+        split=_split(len(samples)),
+        train=samples,
+        val=samples.take(np.arange(min(256, len(samples)))),
+        cubes={TILE: cube},
+        device=device_name(),
+        folder=folder,
+    )
+
+
+def _split(samples: int) -> SplitSummary:
+    """A split of which nothing is proved, and which nobody trains on in earnest."""
+    return SplitSummary(
+        **{"fingerprint": "", "proof": "none", "proof_detail": {}, "dropped": {}, "min_distance_m": {}},
+        **{"counts": {"train": RoleCount(n=samples, positives=samples // 2, cells=1)}, "cubes": {TILE: ""}},
+        **{"train_digest": "", "assignments_digest": "", "warnings": ("made for a benchmark",)},
+        **{"bands": BANDS, "units": "reflectance", "mean": (MEAN,) * len(BANDS), "std": (STD,) * len(BANDS)},
+        **{"tile_size": TILE_SIZE, "seed": 0, "resolution": 6},
+    )
