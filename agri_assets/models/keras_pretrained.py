@@ -10,7 +10,9 @@ import numpy.typing as npt
 from agri_assets.errors import ModelError
 from agri_assets.models.keras_parts import FusedBatchNormalization
 from agri_assets.models.weights import Arrays, get_weights, load_weights
-from agri_assets.objects import local_copy
+from agri_assets.objects import local_copy, locate
+
+HUB = "hub"
 
 FIRST = "conv1_conv/kernel"
 """The weights of ResNet-50 that see the bands, (7, 7, bands, 64)."""
@@ -23,7 +25,7 @@ KINDS = (".safetensors", ".weights.h5", ".h5", ".keras")
 RGB = 3
 
 
-def load_trunk(network: Any, path: Path | None = None) -> None:
+def begin_with(network: Any, source: str) -> None:
     """Put weights into a fresh network, all but those of its last layer.
 
     Filters for other bands become the mean of those there are. Whatever scale of input they were trained on, the norm
@@ -31,15 +33,15 @@ def load_trunk(network: Any, path: Path | None = None) -> None:
 
     Args:
         network: ResNet-50 as `models.resnet50` builds it.
-        path: A file of its trunk as `keras.applications` makes it, or of a network with these layers; of safetensors,
-            or as Keras saves it. Without one the weights of ImageNet are downloaded.
+        source: `hub` for the weights of ImageNet, which are downloaded; or a file of its trunk as `keras.applications`
+            makes it, or of a network with these layers: of safetensors, or as Keras saves it.
 
     Raises:
         ModelError: The weights cannot be had, or do not fit.
     """
     bands = network.input_shape[-1]
-    name = f"pretrained: {path or 'hub'}"
-    arrays = _from_hub() if path is None else _from_file(path, bands)
+    name = f"pretrained: {source}"
+    arrays = _from_hub() if source == HUB else _from_file(locate(Path(source).expanduser()), bands)
     for variable in network.weights:
         if variable.path.startswith(OWN):
             continue
@@ -75,6 +77,8 @@ def _from_hub() -> Arrays:
 
 def _from_file(path: Path, bands: int) -> Arrays:
     """Weights by name."""
+    if not path.is_file():
+        raise ModelError(f"pretrained: {path}: no such file; name a file of weights, or `hub`")
     if path.suffix == ".safetensors":
         return load_weights(path)
     if not path.name.endswith(KINDS):

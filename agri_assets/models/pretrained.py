@@ -11,7 +11,6 @@ from torch import Tensor
 from agri_assets.errors import ModelError
 from agri_assets.models.cnn_vit_hybrid import HybridOptions
 from agri_assets.models.options import parse_options
-from agri_assets.models.registry import MODELS
 from agri_assets.objects import local_copy, locate
 from agri_assets.store.fingerprint import file_digest
 from agri_assets.training.recipe import ModelName
@@ -33,9 +32,8 @@ def pretrained_key(source: str) -> str:
 def begin_with(network: Any, model: ModelName, source: str, bands: int, options: Mapping[str, Any]) -> None:
     """Put weights into a network, all but those of its own last layers; the first layer is adapted to the bands.
 
-    For a Keras network see `keras_pretrained`. Otherwise the file (safetensors, or tensors saved by torch) holds the
-    weights of the whole timm network: `efficientnet_b3`, or the trunk of the hybrid, of which the part up to the
-    hand-over is used.
+    The file (safetensors, or tensors saved by torch) holds the weights of the whole timm network: `efficientnet_b3`, or
+    the trunk of the hybrid, of which the part up to the hand-over is used.
 
     Args:
         network: As the model's module builds it.
@@ -47,12 +45,6 @@ def begin_with(network: Any, model: ModelName, source: str, bands: int, options:
     Raises:
         ModelError: The weights cannot be had, or do not fit.
     """
-    if MODELS[model].framework == "keras":
-        # Keras chooses its backend for good when it is imported
-        from agri_assets.models.keras_pretrained import load_trunk
-
-        load_trunk(network, None if source == HUB else _file(source))
-        return
     name: str = model
     part = network.backbone
     if model == "cnn_vit_hybrid":

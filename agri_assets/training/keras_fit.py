@@ -11,6 +11,7 @@ import numpy as np
 
 from agri_assets.errors import TrainingError
 from agri_assets.loading.classes import agricultural_logit
+from agri_assets.models.keras_pretrained import begin_with
 from agri_assets.models.weights import WEIGHTS_FILE
 from agri_assets.store.commit import sweep
 from agri_assets.training.history import Floats
@@ -56,8 +57,11 @@ def fit(task: Task, recorder: Recorder) -> None:
     """Train from the last checkpoint, or from the start; leaves the best weights in the run folder.
 
     Raises:
+        ModelError: Weights to begin with cannot be had, or do not fit.
         TrainingError: A loss is not finite, or the checkpoint is damaged or of another backend.
     """
+    if task.recipe.pretrained and not (task.checkpoints / CHECKPOINT).exists():
+        begin_with(task.network, task.recipe.pretrained)
     with batches_for(task) as batches:
         _Loop(task, recorder, batches).run()
 

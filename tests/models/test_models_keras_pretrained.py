@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from agri_assets.errors import ModelError
-from agri_assets.models.keras_pretrained import FIRST
-from agri_assets.models.pretrained import begin_with
+from agri_assets.models.keras_pretrained import FIRST, begin_with
 from agri_assets.models.registry import build_network
 from agri_assets.models.weights import get_weights, save_weights
 
@@ -45,7 +44,7 @@ def test_resnet_begins_with_the_weights_of_a_file(trunk, network, tmp_path, name
     else:
         (trunk.save_weights if name.endswith(".h5") else trunk.save)(path)
     forgotten(network)
-    begin_with(network, "resnet50", str(path), 5, {})
+    begin_with(network, str(path))
     require_begun(network, trunk)
 
 
@@ -58,7 +57,7 @@ def test_the_hub_is_that_of_keras(trunk, network, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "ResNet50", downloaded)
     forgotten(network)
-    begin_with(network, "resnet50", "hub", 5, {})
+    begin_with(network, "hub")
     assert asked == [{"weights": "imagenet", "include_top": False}]
     require_begun(network, trunk)
 
@@ -84,9 +83,9 @@ def test_what_does_not_fit_is_refused_in_one_line(trunk, network, tmp_path, monk
     }
     for name, told in cases.items():
         with pytest.raises(ModelError, match=told) as caught:
-            begin_with(network, "resnet50", str(tmp_path / name), 5, {})
+            begin_with(network, str(tmp_path / name))
         assert "\n" not in str(caught.value)
     monkeypatch.setattr(keras.applications, "ResNet50", unreachable)
     with pytest.raises(ModelError, match=r"hub: weights of ResNet-50 cannot be had .*; name a file instead") as caught:
-        begin_with(network, "resnet50", "hub", 5, {})
+        begin_with(network, "hub")
     assert "\n" not in str(caught.value)

@@ -116,7 +116,12 @@ def test_it_sees_the_samples_of_the_stream_in_its_order(world, monkeypatch):
     train_model(world.collection, world.paths, MODEL, {"epochs": 2, "seed": 5})
     train = load_samples(world.paths, "train")
     stream = TileStream(
-        train, {"archive": world.paths.cube("archive")}, 16, 5, shuffle=True, augmentation=Augmentation(True)
+        train,
+        {"archive": world.paths.cube("archive")},
+        16,
+        5,
+        shuffle=True,
+        augmentation=Augmentation(orientations=True),
     )
     wanted = [stream.read(epoch, number) for epoch in (0, 1) for number in range(len(stream))]
     assert len(wanted) > 4

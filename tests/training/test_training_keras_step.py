@@ -66,8 +66,10 @@ def test_offsets_are_drawn_per_sample_and_count_in_deviations(setting, same_in_b
 def test_noise_is_drawn_per_pixel():
     pixels = np.broadcast_to(np.float32(MEAN), (50, 16, 16, 3)).copy()
     drawn = (array(radiometry(nodata=False, noise=0.1)(keras.ops.convert_to_tensor(pixels))) - pixels) / np.float32(STD)
-    assert drawn.std((0, 1, 2)).tolist() == pytest.approx([0.1] * 3, rel=0.05)
     assert np.abs(drawn.mean((1, 2))).max() < 0.05
+    strengths = drawn.std((1, 2, 3))
+    assert strengths.max() < 0.11
+    assert strengths.mean() == pytest.approx(0.05, rel=0.25)
 
 
 def numbered(size=10):
