@@ -110,7 +110,12 @@ def test_the_plan_follows_the_recipe(world):
 
 
 @pytest.mark.parametrize(
-    ("model", "recipe"), [("cnn_vit_hybrid", {"epochs": 3}), ("resnet50", {**SMALL_KERAS, "jitter": 0.1})]
+    ("model", "recipe"),
+    [
+        ("cnn_vit_hybrid", {"epochs": 3}),
+        # the real ResNet-50; a small Keras network stands in for it in test_training_keras.py
+        pytest.param("resnet50", {**SMALL_KERAS, "jitter": 0.1}, marks=pytest.mark.soak),
+    ],
 )
 def test_an_interrupted_training_resumes_to_the_same_weights(world, tmp_path, monkeypatch, model, recipe):
     straight = train_model(world.collection, world.paths, model, recipe)
