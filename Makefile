@@ -23,6 +23,9 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.shards
 	$(BIN)/python -m benchmarks.cube --quick
 	$(BIN)/python -m benchmarks.scale --quick
+	$(BIN)/python -m benchmarks.loader --quick
+	$(BIN)/python -m benchmarks.memory --quick
+	$(BIN)/python -m benchmarks.training --quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
