@@ -231,8 +231,8 @@ def _worst_chips(
     worst = worst_mistakes(label, probability, metrics.threshold, MISTAKES)
     pictures = read_chips(samples, subject.cubes, worst)
     return [
-        Chip(picture, _name(test, index), int(label[index]), float(probability[index]), names[index])
-        for picture, index in zip(pictures, worst, strict=True)
+        Chip(true, _name(test, index), int(label[index]), float(probability[index]), names[index], false)
+        for (true, false), index in zip(pictures, worst, strict=True)
     ]
 
 

@@ -166,15 +166,20 @@ def _score_row(name: str, scores: Scores) -> tuple[page.Cell, ...]:
 def _mistakes(chips: tuple[Chip, ...]) -> str:
     shown = (
         page.chip(
-            small_png(chip.picture),
-            f"True-colour picture of {chip.name}: {chip.title}.",
+            small_png(chip.both),
+            f"Picture of {chip.name} in {_colours(chip)}: {chip.title}.",
             chip.title,
             f"p = {chip.probability:.3f} · {chip.name}",
         )
         for chip in chips
     )
-    note = "The wrong test samples of which the model was surest, in true colour; p is its probability of agricultural."
+    colours = _colours(chips[0]) if chips else ""
+    note = f"The wrong test samples of which the model was surest, in {colours}; p is its probability of agricultural."
     return page.section("Worst mistakes", page.chips(shown) if chips else "", note=note)
+
+
+def _colours(chip: Chip) -> str:
+    return "true colour" if chip.infrared is None else "true colour and with near infrared as red"
 
 
 def _training(training: Outcome) -> str:

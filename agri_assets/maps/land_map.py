@@ -15,8 +15,9 @@ from agri_assets.cube.open import CubeInfo, cube_info
 from agri_assets.errors import CubeError, EvaluationError
 from agri_assets.evaluation.champion import Champion, read_champion
 from agri_assets.evaluation.predictions import Predicts, predict_batches
-from agri_assets.evaluation.records import command
+from agri_assets.evaluation.records import command, read_metrics
 from agri_assets.evaluation.temperature import scaled
+from agri_assets.maps.area import adjusted_areas
 from agri_assets.maps.positions import Chosen, choose_positions
 from agri_assets.maps.quicklook import Mosaic, quicklook_png
 from agri_assets.maps.raster import AGRICULTURAL, NODATA, Bytes, Layer, layers, write_map
@@ -170,6 +171,7 @@ def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcom
         "dates": ", ".join(chosen.dates),
         "probability": str(task.probability_path),
     }
+    figures |= _adjusted(task, mapped, agricultural)
     path = task.paths.map(task.tile)
     said = "none is clear enough" if share is None else f"{share:.1%} of them agricultural"
     return Outcome(
@@ -182,6 +184,23 @@ def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcom
         warnings=() if mapped else (f"no position of tile {task.tile} is clear enough to be mapped",),
         outputs=(path, task.probability_path, task.picture_path),
     )
+
+
+def _adjusted(task: Task, mapped: int, agricultural: int) -> dict[str, Scalar]:
+    """The area on the ground, as far as the champion's test sample tells the map's errors."""
+    metrics = read_metrics(task.paths, task.champion.model)
+    if metrics is None or metrics.report != task.champion.report:
+        return {}
+    km2 = (task.info.tile_size * task.grid.resolution) ** 2 / 1e6
+    areas = adjusted_areas(metrics.confusion, [(mapped - agricultural) * km2, agricultural * km2])
+    if areas is None:
+        return {}
+    area = areas[1]
+    return {
+        "adjusted_agricultural_km2": area.value,
+        "adjusted_agricultural_km2_low": area.low,
+        "adjusted_agricultural_km2_high": area.high,
+    }
 
 
 def _span(chosen: Chosen) -> str:

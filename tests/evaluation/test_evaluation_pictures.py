@@ -1,12 +1,13 @@
 """Pictures are small PNG files that show what they should."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from agri_assets.evaluation.chips import Chip, contact_sheet, true_colour
+from agri_assets.evaluation.chips import Chip, contact_sheet, false_colour, true_colour
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
 from agri_assets.evaluation.drawing import LARGEST_PNG, small_png
 from agri_assets.evaluation.metrics import score
@@ -27,7 +28,7 @@ def draw(name):
         "precision_recall": lambda: precision_recall_png(curves),
         "confusion": lambda: confusion_png(score(label, probability, 0.5)),
         "reliability": lambda: reliability_png(label, probability),
-        "mistakes": lambda: contact_sheet([chip] * 5),
+        "mistakes": lambda: contact_sheet([chip] * 5 + [replace(chip, infrared=chip.picture)]),
     }[name]()
 
 
@@ -59,5 +60,9 @@ def test_true_colour_picks_its_bands_and_never_brightens_twice():
     stored = np.arange(3 * 4, dtype=np.uint16).reshape(3, 2, 2)
     same = true_colour(stored, ("B04", "B03", "B02"), "dn8")
     assert np.array_equal(same, np.moveaxis(stored, 0, -1))
+    infrared = false_colour(pixels, ("B02", "B03", "B04", "B08"), "reflectance")
+    # red is shown as green
+    assert infrared[0, 0, 0].tolist() == [0, 255, 0]
+    assert false_colour(stored, ("B04", "B03", "B02"), "dn8") is None
     grey = true_colour(pixels[0, :1], ("B08",), "reflectance")
     assert grey.shape == (8, 8, 3)

@@ -7,8 +7,12 @@ import rasterio
 from agri_assets.cube.index import read_index
 from agri_assets.cube.open import open_reflectance
 from agri_assets.errors import CubeError, EvaluationError, ModelError
+from agri_assets.evaluation.champion import read_champion
+from agri_assets.evaluation.metrics import METRICS
+from agri_assets.evaluation.records import Metrics
 from agri_assets.maps.land_map import build_map
 from agri_assets.models.contract import ModelContract
+from agri_assets.store.commit import write_json
 
 TILE = "31TCJ"
 
@@ -101,3 +105,37 @@ def test_a_tile_under_clouds_gives_a_warning_and_an_empty_map(study):
     assert outcome.metadata["mapped_positions"] == 0
     assert outcome.metadata["agricultural_share"] is None
     assert len(outcome.warnings) == 1
+
+
+def test_the_area_is_put_right_by_what_the_champions_test_tells(study):
+    plain = build_map(study.collection, study.paths, TILE)
+    assert "adjusted_agricultural_km2" not in plain.metadata
+    figures = dict.fromkeys(METRICS, 0.9)
+    named = {"collection": "made", "model": "resnet50", "framework": "torch", "run": "r", "report": "0" * 12}
+    more = {"parameters": 1, "proof": "proved", "threshold": 0.5, "threshold_rule": "f1", "cells": 30, "ci95": {}}
+    # a tenth of what is called other is agricultural, nothing of what is called agricultural is other
+    counts = {"n": 200, "positives": 110, "confusion": ((90, 0), (10, 100))}
+    metrics = Metrics(**figures, **named, **more, **counts, split_fingerprint="f", data_version="d")
+    folder = study.paths.report("resnet50")
+    write_json(folder / ("0" * 12) / "metrics.json", metrics.model_dump(mode="json"))
+    write_json(folder / "current.json", {"run": "0" * 12, "fingerprint": "f"})
+    study.paths.receipt("land_map", TILE).unlink()
+    found = build_map(study.collection, study.paths, TILE).metadata
+    wanted = found["agricultural_km2"] + 0.1 * (found["mapped_km2"] - found["agricultural_km2"])
+    assert found["adjusted_agricultural_km2"] == pytest.approx(wanted)
+    assert found["adjusted_agricultural_km2_low"] < wanted < found["adjusted_agricultural_km2_high"]
+
+
+def test_probabilities_are_scaled_by_the_champions_temperature(study, crowned):
+    def percent():
+        with rasterio.open(build_map(study.collection, study.paths, TILE).metadata["probability"]) as file:
+            return file.read(1)[::32, ::32].astype(float)
+
+    plain = percent()
+    run = read_champion(study.paths).run
+    crowned(study, run, temperature=2.0)
+    scaled, known = percent(), plain != 255
+    odds = np.clip(plain[known] / 100, 1e-3, 1 - 1e-3)
+    wanted = 100 / (1 + np.sqrt((1 - odds) / odds))
+    assert np.abs(scaled[known] - wanted).max() < 3
+    assert np.abs(scaled[known] - plain[known]).max() > 5
