@@ -18,6 +18,7 @@ from agri_assets.evaluation.predictions import Predicts, predict_batches
 from agri_assets.evaluation.records import command, read_metrics
 from agri_assets.evaluation.temperature import scaled
 from agri_assets.maps.area import adjusted_areas
+from agri_assets.maps.polygons import write_polygons
 from agri_assets.maps.positions import Chosen, choose_positions
 from agri_assets.maps.quicklook import Mosaic, quicklook_png
 from agri_assets.maps.raster import AGRICULTURAL, NODATA, Bytes, Layer, layers, write_map
@@ -28,7 +29,7 @@ from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, read_outcome, run_stage
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Task:
         return self.paths.map(self.tile).parent / "probability" / f"{self.tile}.tif"
 
     @property
+    def polygons_path(self) -> Path:
+        """The mapped positions as polygons."""
+        return self.paths.map(self.tile).parent / "positions" / f"{self.tile}.parquet"
+
+    @property
     def picture_path(self) -> Path:
         """The quick-look picture."""
         return self.paths.receipt("land_map", self.tile).with_name(f"{self.tile}.png")
@@ -73,7 +79,8 @@ class Task:
 def build_map(collection: Collection, paths: CollectionPaths, tile: str) -> Outcome:
     """Predict every position of a tile that is clear enough with the champion, and write the map.
 
-    Writes `maps/<tile>.tif` (classes), `maps/probability/<tile>.tif` (percent) and a quick-look picture.
+    Writes `maps/<tile>.tif` (classes), `maps/probability/<tile>.tif` (percent), `maps/positions/<tile>.parquet`
+    (polygons) and a quick-look picture.
 
     Raises:
         EvaluationError: There is no champion.
@@ -113,6 +120,7 @@ def _make(task: Task) -> Outcome:
     tags = _tags(task, chosen)
     write_map(task.probability_path, task.grid, task.info.tile_size, probability_layer, tags)
     write_map(task.paths.map(task.tile), task.grid, task.info.tile_size, class_layer, tags)
+    write_polygons(task.polygons_path, chosen.rows, probability, class_layer.values)
     title = f"{task.tile}  ·  {task.champion.model}  ·  {_span(chosen)}"
     write_bytes(task.picture_path, quicklook_png(mosaic, class_layer.values, title))
     return _outcome(
@@ -170,6 +178,7 @@ def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcom
         "threshold": task.champion.threshold,
         "dates": ", ".join(chosen.dates),
         "probability": str(task.probability_path),
+        "polygons": str(task.polygons_path),
     }
     figures |= _adjusted(task, mapped, agricultural)
     path = task.paths.map(task.tile)
@@ -182,7 +191,7 @@ def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcom
         metadata=figures,
         pictures={"Land map": task.picture_path},
         warnings=() if mapped else (f"no position of tile {task.tile} is clear enough to be mapped",),
-        outputs=(path, task.probability_path, task.picture_path),
+        outputs=(path, task.probability_path, task.polygons_path, task.picture_path),
     )
 
 

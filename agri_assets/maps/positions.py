@@ -17,10 +17,12 @@ class Chosen:
 
     Attributes:
         samples: One per position that can be mapped; labels are 0 and mean nothing.
+        rows: Their rows of the tile index, in the same order.
         dates: Their distinct dates, in order.
     """
 
     samples: SampleTable
+    rows: pd.DataFrame
     dates: tuple[str, ...]
 
 
@@ -48,7 +50,7 @@ def choose_positions(
     usable = rows[(rows["clear_fraction"] >= settings.min_clear) & (rows["valid_fraction"] >= min_valid)]
     ordered = usable.sort_values(["clear_fraction", "date"], ascending=False, kind="stable")
     best = ordered.drop_duplicates(["row", "col"]).sort_values(["slot", "row", "col"])
-    return Chosen(_samples(best, tile), tuple(str(date) for date in sorted(set(best["date"].dropna()))))
+    return Chosen(_samples(best, tile), best, tuple(str(date) for date in sorted(set(best["date"].dropna()))))
 
 
 def _samples(rows: pd.DataFrame, tile: str) -> SampleTable:

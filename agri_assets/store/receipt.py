@@ -130,7 +130,7 @@ def run_stage(
         lock: Held while it is done and its receipt is written.
     """
     if not again and (done := find_outcome(receipt, fingerprint)):
-        logger.info("%s: already up to date, nothing done (%s)", what, done.summary)
+        logger.info("%s: already up to date, nothing done; when it was made: %s", what, done.summary)
         return done
     with lock():
         outcome = work()

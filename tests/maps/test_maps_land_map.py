@@ -1,5 +1,6 @@
 """The map is the champion's prediction of each position at its clearest date, and is made once."""
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
@@ -52,6 +53,17 @@ def test_every_position_is_mapped_at_its_clearest_date(study):
     assert np.array_equal(classes == 1, truth >= 0.5)
     known = ~np.isnan(truth)
     assert np.array_equal(percent[known], np.rint(truth[known] * 100))
+    polygons = gpd.read_parquet(outcome.metadata["polygons"])
+    assert len(polygons) == known.sum()
+    assert polygons.crs.to_epsg() == 4326
+    place = polygons["row"].to_numpy(), polygons["col"].to_numpy()
+    assert np.allclose(polygons["probability"], truth[place])
+    assert np.array_equal(polygons["agricultural"], truth[place] >= 0.5)
+    bounds = polygons.to_crs(32631).bounds
+    with rasterio.open(outcome.path) as file:
+        left, top = file.bounds.left + place[1] * 320, file.bounds.top - place[0] * 320
+    assert np.allclose(bounds["minx"], left, atol=1)
+    assert np.allclose(bounds["maxy"], top, atol=1)
     figures = outcome.metadata
     assert figures["mapped_positions"] == known.sum()
     assert figures["agricultural_share"] == pytest.approx((truth[known] >= 0.5).mean())
