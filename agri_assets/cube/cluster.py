@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,8 +121,23 @@ class Cluster:
 def local_cluster() -> Iterator[Cluster]:
     """A process for each processor of this machine, ended with the block."""
     options = {"n_workers": worker_count(), "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+    with (
+        _restored_environment(),
+        LocalCluster(**options) as cluster,  # type: ignore[no-untyped-call]
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):
         yield Cluster(client, f"{len(cluster.workers)} processes", apart=False)
+
+
+@contextmanager
+def _restored_environment() -> Iterator[None]:
+    """Take back what the block sets: Dask leaves `OMP_NUM_THREADS=1` behind, which would slow all that comes later."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - before:
+            del os.environ[name]
 
 
 @contextmanager

@@ -119,7 +119,10 @@ def require_same(first, second) -> None:
 
 
 def test_processes_make_the_cube_that_threads_make(site, scenes):
+    before = dict(os.environ)
     require_same(outcome_of(site, "threads", "a", scenes), outcome_of(site, "processes", "b", scenes))
+    # Dask sets OMP_NUM_THREADS=1 for its processes: a training started afterwards must not inherit it
+    assert dict(os.environ) == before
 
 
 def test_two_workers_reached_by_address_make_the_cube_that_threads_make_though_one_is_killed(site, scheduler, scenes):
