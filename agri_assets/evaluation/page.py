@@ -96,8 +96,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], best: int | No
     """A table that scrolls by itself; row `best` is in bold, and what follows a line break in a cell is small."""
     if not rows:
         return ""
-    # A column is set to the right when it holds figures: numbers, or text that begins with one.
-    right = [all(_is_figure(row[index]) for row in rows) for index in range(len(columns))]
+    # A column is set to the right when it holds figures: numbers, or text that begins with one; the first holds names.
+    right = [index > 0 and all(_is_figure(row[index]) for row in rows) for index in range(len(columns))]
     kinds = [' class="number"' if number else "" for number in right]
     head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(columns, kinds, strict=True))
     body = "".join(_row(row, kinds, index == best) for index, row in enumerate(rows))
