@@ -33,10 +33,10 @@ def turns(phases: Mapping[str, tuple[Any, ...]], rounds: int) -> dict[str, Phase
     return {name: mean([one[name] for one in found]) for name in phases}
 
 
-def trainings(slots: int) -> tuple[list[Row], dict[str, float]]:
+def trainings(slots: int, rounds: int) -> tuple[list[Row], dict[str, float]]:
     """The hybrid, reading as it trains against one batch kept."""
     cube = made_cube(WORK / f"{SMALL}-{slots}" / CUBE, SMALL, slots)
-    found = turns({"joint": ("joint", cube), "resident": ("resident", cube)}, ROUNDS)
+    found = turns({"joint": ("joint", cube), "resident": ("resident", cube)}, rounds)
     joint, resident = found["joint"].result, found["resident"]
     kept = float(resident.result["samples"]) / resident.wall_s
     rows: list[Row] = [
@@ -50,13 +50,13 @@ def trainings(slots: int) -> tuple[list[Row], dict[str, float]]:
     return rows, {"joint_over_resident": joint["samples_per_s"] / kept, "data_wait": joint["data_wait"]}
 
 
-def workers(large: int) -> tuple[list[Row], dict[str, float]]:
+def workers(large: int, rounds: int) -> tuple[list[Row], dict[str, float]]:
     """Epochs with workers that stay against new ones for each, where an epoch is short and where it is long."""
     rows: list[Row] = []
     ratios = {}
     for size in (SMALL, large):
         cube = made_cube(WORK / f"{size}-1" / CUBE, size)
-        found = turns({"persistent": ("persistent", cube), "fresh": ("fresh", cube)}, ROUNDS)
+        found = turns({"persistent": ("persistent", cube), "fresh": ("fresh", cube)}, rounds)
         seconds = {name: phase.wall_s / int(phase.result["epochs"]) for name, phase in found.items()}
         tiles = int(found["fresh"].result["tiles"]) // int(found["fresh"].result["epochs"])
         what = {"persistent": "workers that stay", "fresh": "new workers for each epoch"}
@@ -104,9 +104,14 @@ def _upload(cube: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="fewer tiles, within five minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer tiles, one round")
     args = parser.parse_args(arguments)
-    parts = [trainings(1 if args.quick else 4), workers(SMALL * 2 if args.quick else LARGE), cache()]
+    rounds = 1 if args.quick else ROUNDS
+    parts = [
+        trainings(1 if args.quick else 4, rounds),
+        workers(SMALL * 2 if args.quick else LARGE, rounds),
+        cache(),
+    ]
     empty = {"what": "", "samples_per_s": "", "data_wait": "", "epoch_s": ""}
     rows = [{**empty, **row} for found, _ in parts for row in found]
     ratios = {name: ratio for _, found in parts for name, ratio in found.items()}
