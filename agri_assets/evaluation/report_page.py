@@ -148,14 +148,16 @@ def _group_table(name: str, groups: Mapping[str, ClassScores]) -> str:
 
 
 def _without(metrics: Metrics) -> str:
-    """The figures with each agricultural class left out, under those of all classes."""
-    if not metrics.without:
+    """The figures of other test sets: with ambiguous samples, and with each agricultural class left out."""
+    others = {f"{metrics.ambiguous:,} ambiguous samples as well": metrics.with_ambiguous} if metrics.ambiguous else {}
+    others |= {f"without {name}": found for name, found in metrics.without.items()}
+    rows = [_score_row("test", metrics)] + [_score_row(name, found) for name, found in others.items() if found]
+    if len(rows) == 1:
         return ""
-    rows = [_score_row("all classes", metrics)]
-    rows += [_score_row(f"without {name}", found) for name, found in metrics.without.items()]
-    keys = [NAMES[key] for key in NAMES]
-    note = "How much hangs on counting a class as agricultural; the same model, threshold and other samples."
-    return page.section("With a class left out", page.table(("test set", "samples", *keys), rows), note=note)
+    note = "How much hangs on what counts as agricultural: the same model and threshold on other samples."
+    if metrics.ambiguous:
+        note += " Ambiguous ground is in no split; here each sample of it is labelled by what most of it is."
+    return page.section("On other test sets", page.table(("test set", "samples", *NAMES.values()), rows), note=note)
 
 
 def _score_row(name: str, scores: Scores) -> tuple[page.Cell, ...]:

@@ -150,8 +150,9 @@ def position_samples(
     col: NDArray[Any],
     dates: Sequence[str | None],
     cells: Sequence[str],
+    labels: NDArray[Any] | None = None,
 ) -> SampleTable:
-    """Samples of one tile without labels, at most one per position.
+    """Samples of one tile, at most one per slot and position.
 
     Args:
         tile: The tile.
@@ -160,6 +161,7 @@ def position_samples(
         col: Column of its position.
         dates: Its day of acquisition (ISO).
         cells: Its ground cell.
+        labels: Whether it is agricultural; without them all labels are 0 and mean nothing.
     """
     cell = np.full((int(row.max(initial=-1)) + 1, int(col.max(initial=-1)) + 1), -1, dtype=np.int32)
     names = {name: code for code, name in enumerate(dict.fromkeys(cells))}
@@ -171,9 +173,21 @@ def position_samples(
         mine = np.flatnonzero(slot == number)
         codes_of[row[mine], col[mine]] = codes[mine]
     places = TilePlaces(tile, day, tuple(days), tuple(names), cell)
-    count = len(slot)
-    columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col))
-    return SampleTable((places,), *columns, np.zeros(count, np.uint8), np.zeros(count, np.uint8), NAMELESS)
+    # NAMELESS has a kind for each label, in order
+    label = np.zeros(len(slot), np.uint8) if labels is None else labels.astype(np.uint8)
+    columns = (np.zeros(len(slot), np.int16), _small(slot), _small(row), _small(col))
+    return SampleTable((places,), *columns, label, label, NAMELESS)
+
+
+def joined(tables: Sequence[SampleTable]) -> SampleTable:
+    """Tables of different tiles and the same kinds as one, in their order."""
+    places = tuple(place for table in tables for place in table.places)
+    first = np.cumsum([0, *(len(table.places) for table in tables)])
+    tile = np.concatenate([table.tile + start for table, start in zip(tables, first.tolist(), strict=False)])
+    slot, row, col, label, kind = (
+        np.concatenate([getattr(table, name) for table in tables]) for name in ("slot", "row", "col", "label", "kind")
+    )
+    return SampleTable(places, _small(tile), slot, row, col, label, kind, tables[0].kinds)
 
 
 def _columns(found: TileSamples, code: int) -> list[tuple[NDArray[Any], ...]]:
