@@ -14,6 +14,7 @@ from agri_assets.evaluation.ambiguous import ambiguous_samples
 from agri_assets.evaluation.breakdown import Names, by_class, by_group, clear_groups, without_class, worst_mistakes
 from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
+from agri_assets.evaluation.error_map import error_map_png
 from agri_assets.evaluation.index_columns import index_column
 from agri_assets.evaluation.intervals import intervals
 from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
@@ -47,6 +48,7 @@ PICTURES = {
     "Precision and recall": "precision_recall.png",
     "Confusion matrix": "confusion.png",
     "Reliability": "reliability.png",
+    "Errors on the ground": "errors.png",
     "Worst mistakes": "mistakes.png",
 }
 
@@ -142,7 +144,9 @@ def _make(subject: Subject, run: str) -> Outcome:
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])
     pictures = draw(metrics, frames["test"], chips)
-    content = ReportContent(metrics, subject.training, pictures, tuple(chips), warnings)
+    if not subject.collection.is_archive:
+        pictures |= errors_on_ground(metrics, tables["test"], frames["test"])
+    content = ReportContent(metrics, subject.training, _loss_curve(subject.training), pictures, tuple(chips), warnings)
     predictions = pd.concat([frames["val"], frames["test"]], ignore_index=True)
     folder = subject.paths.report_run(subject.model, run)
     with staged(folder) as staging:
@@ -247,6 +251,18 @@ def draw(metrics: Metrics, test: pd.DataFrame, chips: list[Chip]) -> dict[str, b
     if chips:
         found["Worst mistakes"] = contact_sheet(chips)
     return found
+
+
+def _loss_curve(training: Outcome) -> bytes | None:
+    """The picture that the training left behind, if it did."""
+    found = [path for path in training.pictures.values() if path.exists()]
+    return found[0].read_bytes() if found else None
+
+
+def errors_on_ground(metrics: Metrics, samples: SampleTable, test: pd.DataFrame) -> dict[str, bytes]:
+    """The map of errors by its title."""
+    label, probability = test["label"].to_numpy(), test["probability"].to_numpy()
+    return {"Errors on the ground": error_map_png(samples, label, probability, metrics.threshold)}
 
 
 def _worst_chips(
