@@ -23,6 +23,7 @@ class EvaluationSettings(Settings):
         champion_metric: The test metric that decides the champion.
         champion_margin: A challenger must beat the previous champion by more than this.
         champion_minimum: No model with a lower metric becomes champion.
+        champion_ece: No model with a larger calibration error becomes champion.
     """
 
     threshold_rule: Literal["f1", "youden", "recall"] = "f1"
@@ -34,3 +35,4 @@ class EvaluationSettings(Settings):
     champion_metric: Literal["roc_auc", "f1", "accuracy", "pr_auc"] = "roc_auc"
     champion_margin: float = Field(default=0.0, ge=0)
     champion_minimum: float = Field(default=0.6, ge=0, le=1)
+    champion_ece: float = Field(default=0.15, gt=0, le=1)
