@@ -48,6 +48,7 @@ class Metrics(Scores):
         without: The figures when one agricultural class is left out of test, by that class.
         ambiguous: Samples on test's ground whose label is ambiguous; none of them counts above.
         with_ambiguous: The figures on test and these together, each labelled by what most of it is.
+        random_split: The figures of the same recipe on a random split of the same samples, where that was asked for.
         data_version: Of the pixels: a digest of the data versions of all cubes in the split.
     """
 
@@ -72,6 +73,7 @@ class Metrics(Scores):
     without: dict[str, Scores] = Field(default_factory=dict)
     ambiguous: int = 0
     with_ambiguous: Scores | None = None
+    random_split: Scores | None = None
     split_fingerprint: str
     data_version: str
 

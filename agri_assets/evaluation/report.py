@@ -19,6 +19,7 @@ from agri_assets.evaluation.index_columns import index_column
 from agri_assets.evaluation.intervals import intervals
 from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
 from agri_assets.evaluation.predictions import predict, prediction_frame, write_predictions
+from agri_assets.evaluation.random_split import read_random_split
 from agri_assets.evaluation.records import ClassScores, Metrics, command, read_current, warnings_for
 from agri_assets.evaluation.report_page import ReportContent, report_page
 from agri_assets.evaluation.settings import EvaluationSettings
@@ -78,6 +79,7 @@ class Subject:
             code=CODE_VERSION,
             training=[self.training.fingerprint, self.training.data_version],
             split=self.split.fingerprint,
+            random_split=read_random_split(self.paths, self.model, self.run),
             rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature, settings.ambiguous],
         )
 
@@ -140,6 +142,8 @@ def _make(subject: Subject, run: str) -> Outcome:
     groups = sample_groups(subject.paths, tables["test"], frames["test"])
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], groups)
     ece = score(frames["test"]["label"].to_numpy(), unscaled, metrics.threshold).ece
+    flattered = read_random_split(subject.paths, subject.model, subject.run)
+    metrics = metrics.model_copy(update={"random_split": flattered.scores if flattered else None})
     metrics = metrics.model_copy(update={"temperature": temperature, "ece_unscaled": ece, **_argued(frames, metrics)})
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])

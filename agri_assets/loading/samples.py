@@ -15,7 +15,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.errors import SplitError
 from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import tile_id
-from agri_assets.splits.chosen import NAMELESS, Kind, TileSamples, chosen
+from agri_assets.splits.chosen import NAMELESS, Kind, Kinds, TileSamples, chosen
 from agri_assets.splits.settings import Role
 from agri_assets.splits.shards import positions
 from agri_assets.splits.summary import materialise, read_summary
@@ -180,14 +180,18 @@ def position_samples(
 
 
 def joined(tables: Sequence[SampleTable]) -> SampleTable:
-    """Tables of different tiles and the same kinds as one, in their order."""
+    """Tables as one, in their order."""
     places = tuple(place for table in tables for place in table.places)
-    first = np.cumsum([0, *(len(table.places) for table in tables)])
-    tile = np.concatenate([table.tile + start for table, start in zip(tables, first.tolist(), strict=False)])
-    slot, row, col, label, kind = (
-        np.concatenate([getattr(table, name) for table in tables]) for name in ("slot", "row", "col", "label", "kind")
+    first = np.cumsum([0, *(len(table.places) for table in tables)]).tolist()
+    tile = np.concatenate([table.tile + start for table, start in zip(tables, first, strict=False)])
+    kinds = Kinds()
+    # Kinds counts from 1, tables from 0
+    codes = [np.array([kinds.code(kind) - 1 for kind in table.kinds], dtype=np.uint8) for table in tables]
+    kind = np.concatenate([numbers[table.kind] for numbers, table in zip(codes, tables, strict=True)])
+    slot, row, col, label = (
+        np.concatenate([getattr(table, name) for table in tables]) for name in ("slot", "row", "col", "label")
     )
-    return SampleTable(places, _small(tile), slot, row, col, label, kind, tables[0].kinds)
+    return SampleTable(places, _small(tile), slot, row, col, label, kind, tuple(kinds))
 
 
 def _columns(found: TileSamples, code: int) -> list[tuple[NDArray[Any], ...]]:
