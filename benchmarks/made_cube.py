@@ -15,6 +15,8 @@ from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
 from agri_assets.cube.shards import ShardWriter
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.loading.samples import SampleTable, position_samples
+from agri_assets.models.contract import OFFSET_CONVENTIONS, ModelContract
+from agri_assets.models.predictor import Predictor, torch_forward
 from agri_assets.models.registry import MODELS, build_network, choose_backend
 from agri_assets.progress import Meter
 from agri_assets.scenes.grid import TileGrid
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 TILE, TILE_SIZE = "31TCJ", 64
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+HYBRID: ModelName = "cnn_vit_hybrid"
 DISTINCT = 4
 """Shards with pixels of their own; the others repeat them."""
 
@@ -127,6 +130,20 @@ def made_training(cube: Path, model: ModelName, settings: Mapping[str, Any], fol
     recorder = Recorder(task.name, task.recipe.epochs, 0, Meter(task.name, task.steps))
     optimizer = torch.optim.AdamW(decay_groups(task.network, task.recipe.weight_decay), lr=1e-4)
     return TorchTraining(task, recorder, optimizer, make_fabric(task.recipe.precision))
+
+
+def made_predictor(cube: Path) -> Predictor:
+    """The hybrid as it is built, untrained: it takes as long as a trained one."""
+    info = cube_info(cube)
+    network = build_network(HYBRID, len(info.bands), info.tile_size, {})
+    many = len(info.bands)
+    contract = ModelContract(
+        **{"model": HYBRID, "framework": "torch", "collection": "bench", "bands": info.bands, "units": info.units},
+        **{"offset_convention": OFFSET_CONVENTIONS[info.units], "mean": (MEAN,) * many, "std": (STD,) * many},
+        **{"tile_size": info.tile_size, "split_fingerprint": "", "proof": "none", "options": {}},
+        **{"parameters": 0, "weights_digest": ""},
+    )
+    return Predictor(contract, torch_forward(network, contract))
 
 
 def made_split(samples: int, bands: Sequence[str], mean: float, std: float) -> SplitSummary:
