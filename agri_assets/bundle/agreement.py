@@ -17,6 +17,7 @@ from agri_assets.evaluation.predictions import BATCH, Predicts, predict
 from agri_assets.evaluation.temperature import scaled
 from agri_assets.loading.samples import SampleTable
 from agri_assets.loading.stream import TileStream
+from agri_assets.objects import local_copy
 
 TOLERANCE = 1e-4
 """Largest difference in probability that rounding may make."""
@@ -79,7 +80,8 @@ def open_trial(samples: SampleTable, cubes: Mapping[str, Path], predictions: Pat
     Raises:
         EvaluationError: The stored predictions are of other tiles.
     """
-    frame = pd.read_parquet(predictions)
+    with local_copy(predictions) as file:
+        frame = pd.read_parquet(file)
     frame = frame[frame["split"] == "test"]
     if frame["tile_id"].tolist() != samples.tile_id.tolist() or _days(frame["date"]) != _days(pd.Series(samples.date)):
         raise EvaluationError(f"{predictions}: is not of the present test split; materialise the report again")
