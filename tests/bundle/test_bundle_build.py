@@ -13,6 +13,7 @@ from agri_assets.bundle.contract import CARD_FILE, INT8_FILE, ONNX_FILE, BundleC
 from agri_assets.bundle.runner import load_runner
 from agri_assets.errors import EvaluationError, ModelError
 from agri_assets.evaluation.champion import read_champion
+from agri_assets.evaluation.metrics import score
 from agri_assets.evaluation.predictions import predict
 from agri_assets.evaluation.records import read_report
 from agri_assets.loading.samples import load_samples
@@ -25,8 +26,10 @@ from agri_assets.store.fingerprint import file_digest
 
 @pytest.fixture(scope="module")
 def built(reported):
-    """The collection with its bundle, which no test may change."""
-    return build_bundle(reported.collection, reported.paths)
+    """The collection with its bundle, which no test may change; of an untrained network 8 bits change the order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agreement, "LOSS_LIMIT", 100.0)
+        return build_bundle(reported.collection, reported.paths)
 
 
 @pytest.fixture
@@ -55,9 +58,9 @@ def test_the_bundle_predicts_what_is_stored(reported, built):
     stored = stored[stored["split"] == "test"]["probability"].to_numpy()
     np.testing.assert_allclose(found, stored, rtol=0, atol=1e-4)
     assert np.ptp(found) > 0.1
-    assert contract.agreement.tiles == len(stored)
+    assert contract.agreement.tiles == min(len(stored), agreement.COMPARED)
     assert 0 <= contract.agreement.network <= 1e-4
-    assert contract.agreement.stored == pytest.approx(np.abs(found - stored).max(), abs=1e-6)
+    assert contract.agreement.stored <= np.abs(found - stored).max() + 1e-9
 
 
 def test_the_contract_says_what_the_model_is(reported, built):
@@ -89,12 +92,18 @@ def test_the_card_shows_figures_with_intervals(reported, built):
     assert (built.path / "roc.png").exists()
 
 
-def test_the_8_bit_network_is_measured(built):
-    int8 = BundleContract.load(built.path).int8
-    assert int8.shipped == (int8.loss <= agreement.LOSS_LIMIT)
+def test_the_8_bit_network_is_measured(reported, built):
+    contract = BundleContract.load(built.path)
+    samples = load_samples(reported.paths, "test")
+    cubes = {tile: reported.paths.cube(tile) for tile in read_summary(reported.paths).cubes}
+    found = predict(load_runner(built.path, contract, int8=True), samples, cubes, "again")
+    int8, wanted = contract.int8, score(samples.label.astype(np.int64), found, contract.threshold)
+    assert (int8.roc_auc_int8, int8.accuracy_int8) == pytest.approx((wanted.roc_auc, wanted.accuracy), abs=1e-9)
+    assert int8.roc_auc == contract.test.values["roc_auc"]
+    assert int8.loss == pytest.approx(100 * (int8.roc_auc - int8.roc_auc_int8))
     assert int8.speedup > 0
-    assert int8.roc_auc != int8.roc_auc_int8 or int8.accuracy == int8.accuracy_int8
-    assert bool(built.warnings) == (not int8.shipped)
+    assert int8.shipped
+    assert not built.warnings
 
 
 def test_a_bundle_is_made_once(reported, built, monkeypatch):
