@@ -25,7 +25,7 @@ _STUDIES = Path(__file__).parents[1] / "evaluation" / "studies.py"
 TINY = {"trunk": "test_resnet", "stride": 4, "width": 16, "depth": 1, "heads": 2}
 """Options of the hybrid that make it the smallest network there is."""
 
-LAST_LAYER = ("head.weight", "classifier.weight", "logit/kernel")
+LAST_LAYER = ("backbone.head.weight", "backbone.classifier.weight", "logit/kernel")
 
 
 def write_run(folder: Path, model="cnn_vit_hybrid", bands=("B04", "B08", "B11"), options=TINY, **known) -> Path:
