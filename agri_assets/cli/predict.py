@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from agri_assets.remote.address import is_remote
-
 HELP = "map one product with a bundle, by onnxruntime alone (extra `predict`): no torch, no Dagster"
 
 EPILOG = (
@@ -41,10 +39,6 @@ def run(args: argparse.Namespace) -> int:
     # every command's module is imported to build the parser; the readers bring GDAL
     from agri_assets.bundle.predict import map_product
 
-    if is_remote(args.product):
-        from agri_assets.remote.client import client
-
-        client().hurry()
     mapped = map_product(args.bundle.absolute(), args.product, args.out.absolute(), args.int8)
     print(mapped.summary)
     return 0

@@ -33,7 +33,7 @@ from agri_assets.store.receipt import Outcome
 TILE, EDGE = "31TCJ", 32
 
 TRAINED_WITH = ("torch", "dagster", "keras", "tensorflow", "timm", "lightning", "albumentations", "sklearn", "scipy")
-TABLES = ("pandas", "geopandas", "pyarrow", "shapely", "pyproj", "h3", "mgrs", "xarray", "dask", "matplotlib", "PIL")
+TABLES = ("pandas", "geopandas", "pyarrow", "pyproj", "h3", "mgrs", "xarray", "dask", "matplotlib", "PIL")
 WRITTEN_WITH = ("safetensors", "onnx", "onnxscript", "obstore", "pystac", "pystac_client", "psutil")
 
 REFUSING = f"""
@@ -154,6 +154,16 @@ def test_the_8_bit_network_maps_too(bundle, products, tmp_path):
     assert mapped.mapped > 0
     with rasterio.open(tmp_path / "map.tif") as file:
         assert file.tags()["precision"] == "int8"
+
+
+def test_a_stac_item_needs_no_more_than_that(bundle, shared_data, tmp_path):
+    item = min(shared_data.glob("sentinel2_stac/sentinel-2-l2a/*33TWM_20230815*/*.json"))
+    out = tmp_path / "map.tif"
+    done = run_bare(REFUSING, "predict", str(bundle), str(item), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "its pixels are 120 m, cnn_vit_hybrid of tiny was trained on 10 m" in done.stderr
+    with rasterio.open(out) as file:
+        assert file.shape == (915, 915)
 
 
 def test_nothing_is_needed_but_the_base_install_and_onnxruntime(bundle, products, tmp_path):
