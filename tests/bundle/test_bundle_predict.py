@@ -156,7 +156,8 @@ def test_the_8_bit_network_maps_too(bundle, products, tmp_path):
         assert file.tags()["precision"] == "int8"
 
 
-def test_a_stac_item_needs_no_more_than_that(bundle, shared_data, tmp_path):
+def test_a_stac_item_needs_no_more_than_that(changed_bundle, shared_data, tmp_path):
+    bundle = changed_bundle(bands=("B04", "B08", "B02"))
     item = min(shared_data.glob("sentinel2_stac/sentinel-2-l2a/*33TWM_20230815*/*.json"))
     out = tmp_path / "map.tif"
     done = run_bare(REFUSING, "predict", str(bundle), str(item), "--out", str(out))
