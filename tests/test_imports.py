@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
 LAYERS = [
     "errors", "progress", "buckets", "objects",
     "settings", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
-    "splits", "loading", "models", "training", "evaluation", "maps", "cli", "defs", "definitions",
+    "splits", "loading", "models", "training", "evaluation", "maps", "bundle", "cli", "defs", "definitions",
 ]  # fmt: skip
 LEAVES = {f"agri_assets.{name}" for name in ("settings", "scenes.settings", "labels.settings", "splits.settings")} | {
     "agri_assets.training.recipe", "agri_assets.training.presets", "agri_assets.evaluation.settings",

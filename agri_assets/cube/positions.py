@@ -1,4 +1,4 @@
-"""Figures of every tile position: shares of valid, clear and agricultural pixels, and where it lies on the ground."""
+"""Where every tile position lies on the ground."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,9 +17,6 @@ from agri_assets.scenes.grid import TileGrid
 HALF_TURN = 180.0
 """Degrees of longitude that only the ring of a position across the antimeridian can span, away from the poles."""
 
-Fractions = npt.NDArray[np.float32]
-"""One value per position, (rows, columns)."""
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -34,19 +31,6 @@ class Ground:
     geometry: npt.NDArray[np.object_]
     cell: tuple[str, ...]
     owner: tuple[str, ...]
-
-
-def share(mask: npt.NDArray[np.bool_], tile_size: int) -> Fractions:
-    """Share of true pixels in every whole position of a (height, width) mask."""
-    return (count(mask, tile_size) / np.float32(tile_size * tile_size)).astype(np.float32)
-
-
-def count(mask: npt.NDArray[np.bool_], tile_size: int) -> npt.NDArray[np.int64]:
-    """Number of true pixels in every whole position of a (height, width) mask."""
-    rows, cols = mask.shape[0] // tile_size, mask.shape[1] // tile_size
-    whole = mask[: rows * tile_size, : cols * tile_size].reshape(rows, tile_size, cols, tile_size)
-    counted: npt.NDArray[np.int64] = np.count_nonzero(whole, axis=(1, 3))
-    return counted
 
 
 @lru_cache(maxsize=4)

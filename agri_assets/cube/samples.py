@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from agri_assets.cube.cores import worker_count
 from agri_assets.cube.manifest import samples_path
 from agri_assets.cube.open import open_array, read_block
-from agri_assets.cube.positions import Fractions, share
 from agri_assets.cube.scene_shards import SlotPixels
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo
+from agri_assets.cube.shares import Fractions, share
 from agri_assets.objects import each, file_of
 from agri_assets.scenes.clouds import clear_mask, out_of_range, valid_mask
 from agri_assets.scenes.settings import CloudSettings

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from dask.delayed import delayed
 
 from agri_assets.cube.commit import claimed, require_claim
+from agri_assets.cube.decode import Part, decode, fill
 from agri_assets.cube.desk import Desk, desk_of
 from agri_assets.cube.graph import PixelMeter, require_sane
 from agri_assets.cube.looks import Thinning
 from agri_assets.cube.manifest import ShardRecord
 from agri_assets.cube.plan import CLASSES, BandPlan, plan_scene
-from agri_assets.cube.raster import Rasters, read_pixels, to_classes, to_reflectance
-from agri_assets.cube.resample import resample
+from agri_assets.cube.raster import Rasters
 from agri_assets.cube.schema import CubeInfo
 from agri_assets.cube.shards import shard_file
 from agri_assets.cube.workers import Threads, Workers
@@ -30,17 +30,7 @@ from agri_assets.scenes.record import SceneRecord
 Granule = tuple[BandPlan, ...]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A decoded piece of a raster, where in it the piece begins, and how many of its valid pixels were clipped."""
-
-    pixels: npt.NDArray[Any]
-    clipped: int
-    top: int = 0
-    left: int = 0
-
-
-Parts = Mapping[str, _Part]
+Parts = Mapping[str, Part]
 """Bands decoded for several shards at once, by number of the granule and band name."""
 
 
@@ -184,10 +174,10 @@ def _require_seen(job: SlotJob, records: Sequence[ShardRecord]) -> None:
             raise CubeError(f"{file}: a worker wrote it, but it is not here; all hosts must share the data root")
 
 
-def _decode_rows(job: SlotJob, plan: BandPlan, rows: tuple[int, int]) -> _Part:
+def _decode_rows(job: SlotJob, plan: BandPlan, rows: tuple[int, int]) -> Part:
     """A raster from one row to another, in its whole width."""
     with job.desk() as desk:
-        return _decode(desk, plan, (*rows, 0, plan.place.shape[1]))
+        return decode(desk.rasters, plan, (*rows, 0, plan.place.shape[1]))
 
 
 def _build_shard(job: SlotJob, y: int, x: int, parts: Parts) -> _Shard:
@@ -218,41 +208,9 @@ def _granule(
     clipped = 0
     for plan in job.granules[number]:
         target = classes if plan.name == CLASSES else pixels[job.info.bands.index(plan.name)]
-        clipped += _fill(desk, target, plan, y, x, parts.get(f"{number} {plan.name}"))
+        clipped += fill(desk.rasters, target, plan, y, x, parts.get(f"{number} {plan.name}"))
     return classes, clipped
 
 
-def _fill(desk: Desk, target: npt.NDArray[Any], plan: BandPlan, y: int, x: int, shared: _Part | None) -> int:
-    """Lay one raster over the pixels of the grid from (y, x) on, and 0 where it does not reach.
-
-    Returns:
-        How many pixels were clipped, but for those of a shared part, which are counted by themselves.
-    """
-    rows, cols = plan.axes(y, x, *target.shape)
-    if (len(rows), len(cols)) != target.shape:
-        target.fill(0)
-    if not rows or not cols:
-        return 0
-    (top, bottom), (left, right) = rows.span(plan.method), cols.span(plan.method)
-    place = target[rows.run, cols.run]
-    native = plan.place.factor == 1
-    part = shared or _decode(desk, plan, (top, bottom, left, right), place if native else None)
-    values = part.pixels[top - part.top : bottom - part.top, left - part.left : right - part.left]
-    if not native:
-        place[:] = resample(values, rows, cols, plan.method)
-    elif not np.may_share_memory(values, place):
-        place[:] = values
-    return 0 if shared else part.clipped
-
-
-def _decode(
-    desk: Desk, plan: BandPlan, window: tuple[int, int, int, int], into: npt.NDArray[Any] | None = None
-) -> _Part:
-    """Read and convert (first row, end row, first column, end column) of a raster, in memory that is there already."""
-    numbers = read_pixels(desk.rasters, plan.band, window, into)
-    pixels, clipped = (to_classes(numbers), 0) if plan.name == CLASSES else to_reflectance(numbers, plan.band)
-    return _Part(pixels, clipped, top=window[0], left=window[2])
-
-
-def _clipped(part: _Part) -> int:
+def _clipped(part: Part) -> int:
     return part.clipped

@@ -50,6 +50,7 @@ STAGE_CHECKS = {
         "scores_trustworthy", "Nothing makes the reported scores optimistic or their intervals unsafe."
     ),
     "model_comparison": StageCheck("champion_named", "All models were compared and the champion passes its rule."),
+    "bundle": StageCheck("bundle_whole", "The 8-bit network loses little enough to be in the bundle."),
     "land_map": StageCheck("map_complete", "Every position of the tile could be mapped."),
 }
 """Per kind of asset, the warning check that shows what its stage warned of."""

@@ -1,4 +1,4 @@
-"""From the cube to a champion and maps: splits, models, reports, comparison and land map of one collection."""
+"""From the cube to a champion and maps: splits, models, reports, comparison, bundle and land map of one collection."""
 
 import dagster as dg
 
@@ -112,6 +112,27 @@ def comparison_asset(collection: str, models: tuple[ModelName, ...]) -> dg.Asset
     return model_comparison
 
 
+def bundle_asset(collection: str) -> dg.AssetsDefinition:
+    """The champion as a folder that runs anywhere."""
+    key = dg.AssetKey([collection, "bundle"])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([collection, "model_comparison"])],
+        group_name=collection,
+        kinds={"onnx"},
+        check_specs=[STAGE_CHECKS["bundle"].spec(key)],
+        description="The champion as a folder for `agri-assets predict`: weights, ONNX (float32 and 8-bit), contract "
+        "and card; refused unless it gives the stored predictions.",
+    )
+    def bundle(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.bundle.build import build_bundle
+
+        return run_stage_asset(context, store, "bundle", build_bundle)
+
+    return bundle
+
+
 def map_asset(collection: str) -> dg.AssetsDefinition:
     """The champion's wall-to-wall map of a tile."""
     key = dg.AssetKey([collection, "land_map"])
@@ -138,5 +159,5 @@ def learning_assets(collection: str, models: tuple[ModelName, ...], *, mapped: b
     assets = [splits_asset(collection)]
     assets += [model_asset(collection, model) for model in models]
     assets += [report_asset(collection, model) for model in models]
-    assets.append(comparison_asset(collection, models))
+    assets += [comparison_asset(collection, models), bundle_asset(collection)]
     return [*assets, map_asset(collection)] if mapped else assets

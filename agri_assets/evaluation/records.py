@@ -141,7 +141,17 @@ def read_metrics(paths: CollectionPaths, model: str) -> Metrics | None:
     current = read_current(paths.report(model) / "current.json")
     if current is None:
         return None
-    path = paths.report_run(model, current.run) / "metrics.json"
+    return read_report(paths.report_run(model, current.run))
+
+
+def read_report(folder: Path) -> Metrics:
+    """The metrics of one report (`reports/<model>/<run>`).
+
+    Raises:
+        EvaluationError: The metrics are damaged.
+        StoreError: There are none.
+    """
+    path = folder / "metrics.json"
     try:
         return Metrics.model_validate(read_json(path))
     except ValidationError as error:

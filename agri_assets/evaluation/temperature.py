@@ -15,6 +15,9 @@ FOLDS = 5
 _EDGE = 1e-12
 """Keeps logits of probabilities that rounding took to 0 or 1 finite."""
 
+LARGEST_LOGIT = float(np.log1p(-_EDGE) - np.log(_EDGE))
+"""Logit of the most certain probability that is told from 1."""
+
 
 def scaled(probability: Floats, temperature: float) -> Floats:
     """Probabilities with their logits divided by the temperature; unchanged, bit for bit, where it is 1."""

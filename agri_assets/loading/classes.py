@@ -1,12 +1,14 @@
 """The classes that a network learns: those that labels name, or only agricultural and not."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from agri_assets.loading.samples import SampleTable
+if TYPE_CHECKING:
+    # contracts are read where no tables are
+    from agri_assets.loading.samples import SampleTable
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +37,7 @@ Classes = tuple[TargetClass, ...]
 """The outputs of a network, in order; empty for a single logit of agricultural."""
 
 
-def target_classes(train: SampleTable, fewest: int = FEWEST) -> Classes:
+def target_classes(train: "SampleTable", fewest: int = FEWEST) -> Classes:
     """The classes of the train samples, by label and name; none where labels name no more than two.
 
     Args:
@@ -54,7 +56,7 @@ def target_classes(train: SampleTable, fewest: int = FEWEST) -> Classes:
     return tuple(ordered) if len(ordered) > 2 else ()
 
 
-def targets(samples: SampleTable, classes: Classes) -> npt.NDArray[np.uint8]:
+def targets(samples: "SampleTable", classes: Classes) -> npt.NDArray[np.uint8]:
     """Number of the class of each sample: its own, or the rest of its label, or the first of its label.
 
     Args:

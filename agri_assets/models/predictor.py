@@ -82,6 +82,17 @@ def load_predictor(run_folder: Path) -> Predictor:
     Raises:
         ModelError: Contract or weights are missing, damaged, or do not belong together.
     """
+    contract, network = load_network(run_folder)
+    forward = torch_forward if contract.framework == "torch" else _keras_forward
+    return Predictor(contract, forward(network, contract))
+
+
+def load_network(run_folder: Path) -> tuple[ModelContract, Any]:
+    """The contract of a run folder, and its network (standardised tiles to logits) with the weights in it.
+
+    Raises:
+        ModelError: Contract or weights are missing, damaged, or do not belong together.
+    """
     contract = ModelContract.load(run_folder)
     path = run_folder / WEIGHTS_FILE
     arrays = load_weights(path)
@@ -90,8 +101,7 @@ def load_predictor(run_folder: Path) -> Predictor:
     outputs = len(contract.classes) or 1
     network = build_network(contract.model, len(contract.bands), contract.tile_size, contract.options, outputs)
     set_weights(network, contract.framework, arrays, str(path))
-    forward = torch_forward if contract.framework == "torch" else _keras_forward
-    return Predictor(contract, forward(network, contract))
+    return contract, network
 
 
 def torch_forward(network: Any, contract: ModelContract) -> Forward:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyproj import Transformer
+from rasterio.warp import transform
 
 from agri_assets.errors import SceneError
 from agri_assets.scenes.footprint import polygon
@@ -172,6 +172,5 @@ def _radiometry(path: Path, said: Sidecar) -> Radiometry:
 
 def _footprint(grid: TileGrid) -> dict[str, object]:
     left, bottom, right, top = grid.bounds
-    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform([left, left, right, right, left], [top, bottom, bottom, top, top])
+    lon, lat = transform(grid.crs, "EPSG:4326", [left, left, right, right, left], [top, bottom, bottom, top, top])
     return polygon(list(zip(lon, lat, strict=True)))

@@ -118,6 +118,10 @@ class CollectionPaths:
         """The champion pointer."""
         return self.folder / "champion.json"
 
+    def bundle(self, model: str, run: str) -> Path:
+        """Folder of the portable form of one training run."""
+        return self.folder / "bundle" / f"{_checked(model)}-{_checked(run)}"
+
     def map(self, tile: str) -> Path:
         """The tile's land map."""
         return self.folder / "maps" / f"{_checked(tile)}.tif"

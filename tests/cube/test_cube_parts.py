@@ -18,11 +18,12 @@ from agri_assets.cube.graph import run_graph
 from agri_assets.cube.open import cube_info, open_reflectance, read_block, use_zarrs
 from agri_assets.cube.pictures import LIMIT_BYTES, stretch, write_picture
 from agri_assets.cube.plan import MAX_OVERHEAD, overhead
-from agri_assets.cube.positions import count, ground, share
+from agri_assets.cube.positions import ground
 from agri_assets.cube.raster import to_reflectance
 from agri_assets.cube.resample import Axis
 from agri_assets.cube.schema import CubeInfo, Slot, shard_size
 from agri_assets.cube.shards import ShardWriter, pixel_digest, shard_file
+from agri_assets.cube.shares import count, share
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.errors import CubeError, SceneError
 from agri_assets.scenes.grid import TileGrid

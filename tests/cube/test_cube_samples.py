@@ -9,10 +9,10 @@ import pytest
 from agri_assets.cube import samples, slots
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.manifest import samples_path
-from agri_assets.cube.positions import share
 from agri_assets.cube.samples import scene_figures, slot_samples, write_samples
 from agri_assets.cube.scene_shards import SlotPixels
 from agri_assets.cube.schema import CubeInfo, Slot
+from agri_assets.cube.shares import share
 from agri_assets.errors import CubeError, RemoteError, SceneError
 from agri_assets.scenes.clouds import clear_mask
 from agri_assets.scenes.grid import TileGrid

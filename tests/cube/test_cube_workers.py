@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 PRELOAD = """
 import os, signal, threading, time
-from agri_assets.cube import raster, scene_shards
+from agri_assets.cube import decode, raster
 
 reads = []
 
@@ -40,7 +40,7 @@ def read_pixels(*arguments):
     return raster.read_pixels(*arguments)
 
 
-scene_shards.read_pixels = read_pixels
+decode.read_pixels = read_pixels
 """
 SLOW = PRELOAD.format("time.sleep(0.3)")
 DIES = PRELOAD.format("threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()")

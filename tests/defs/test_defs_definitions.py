@@ -17,7 +17,7 @@ def test_definitions_are_loadable():
 
 def test_every_collection_has_its_assets():
     found = defs.resolve_asset_graph().get_all_asset_keys()
-    shared = ["tile_cube", "splits", "model_comparison"]
+    shared = ["tile_cube", "splits", "model_comparison", "bundle"]
     for model in ("resnet50", "efficientnet_b3", "cnn_vit_hybrid"):
         shared += [model, f"{model}_report"]
     scenes = [*shared, "tile_catalog", "raw_scenes", "land_cover", "land_map"]
@@ -32,7 +32,7 @@ def test_partitions_are_per_tile_and_per_collection():
         partitions = graph.get(dg.AssetKey(["sentinel2", name])).partitions_def
         assert isinstance(partitions, dg.DynamicPartitionsDefinition)
         assert partitions.name == "sentinel2_tiles"
-    for name in ("tile_catalog", "splits", "resnet50", "resnet50_report", "model_comparison"):
+    for name in ("tile_catalog", "splits", "resnet50", "resnet50_report", "model_comparison", "bundle"):
         assert graph.get(dg.AssetKey(["sentinel2", name])).partitions_def is None
 
 
@@ -44,12 +44,12 @@ def test_partitions_are_per_tile_and_per_collection():
         (
             "key:eurosat/tile_cube+",
             "tile_cube splits resnet50 efficientnet_b3 cnn_vit_hybrid resnet50_report efficientnet_b3_report "
-            "cnn_vit_hybrid_report model_comparison",
+            "cnn_vit_hybrid_report model_comparison bundle",
         ),
         (
             "key:sample/splits+ and not key:sample/land_map",
             "splits resnet50 efficientnet_b3 cnn_vit_hybrid resnet50_report efficientnet_b3_report "
-            "cnn_vit_hybrid_report model_comparison",
+            "cnn_vit_hybrid_report model_comparison bundle",
         ),
         ("key:eurosat/efficientnet_b3", "efficientnet_b3"),
     ],

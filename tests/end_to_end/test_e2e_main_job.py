@@ -76,6 +76,18 @@ def test_cube_opens_plainly_and_map_stands_on_its_grid(paths):
         assert (float(cube.x[0]) - 5, float(cube.y[0]) + 5) == (left, top)
 
 
+def test_the_bundle_maps_a_product_on_the_same_grid(finished_home, paths, tmp_path):
+    (bundle,) = (paths.folder / "bundle").iterdir()
+    inventory = json.loads(paths.inventory("31TCJ").read_text())
+    product = next(entry["record"]["location"] for entry in inventory["entries"] if entry["state"] == "present")
+    out = tmp_path / "map.tif"
+    done = finished_home.run("agri-assets", "predict", str(bundle), product, "--out", str(out))
+    assert "positions mapped" in done.stdout
+    assert cog_validate(out, quiet=True)[0]
+    with rasterio.open(out) as mine, rasterio.open(paths.map("31TCJ")) as land_map:
+        assert (mine.crs, mine.transform, mine.shape) == (land_map.crs, land_map.transform, land_map.shape)
+
+
 def stamps(paths: CollectionPaths) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in paths.folder.rglob("*") if path.is_file()}
 

@@ -75,7 +75,7 @@ def page(web_ui):
 
 ASSETS = (
     "tile_catalog", "raw_scenes", "land_cover", "tile_cube", "splits", "resnet50", "efficientnet_b3", "cnn_vit_hybrid",
-    "resnet50_report", "model_comparison", "land_map",
+    "resnet50_report", "model_comparison", "bundle", "land_map",
 )  # fmt: skip
 
 
