@@ -1,6 +1,7 @@
 """The champion's wall-to-wall map of one tile."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -10,26 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from agri_assets.config import Collection
-from agri_assets.cube.index import read_index
 from agri_assets.cube.open import CubeInfo, cube_info
 from agri_assets.errors import CubeError, EvaluationError
 from agri_assets.evaluation.champion import Champion, read_champion
-from agri_assets.evaluation.predictions import Predicts, predict_batches
+from agri_assets.evaluation.predictions import Predicts
 from agri_assets.evaluation.records import command, read_metrics
-from agri_assets.evaluation.temperature import scaled
 from agri_assets.maps.area import adjusted_areas
 from agri_assets.maps.polygons import write_polygons
 from agri_assets.maps.positions import Chosen, choose_positions
+from agri_assets.maps.predict import predict_windows
 from agri_assets.maps.quicklook import Mosaic, quicklook_png
-from agri_assets.maps.raster import AGRICULTURAL, NODATA, Bytes, Layer, layers, write_map
+from agri_assets.maps.raster import AGRICULTURAL, NODATA, Layer, classify, layers, write_map
+from agri_assets.maps.reading import Rules, WindowReader
+from agri_assets.maps.windows import Floats, WindowGrid
+from agri_assets.maps.work import Work
 from agri_assets.models.predictor import load_predictor
 from agri_assets.scenes.grid import TileGrid
-from agri_assets.store.commit import write_bytes
+from agri_assets.store.commit import locked, write_bytes
 from agri_assets.store.fingerprint import fingerprint
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, read_outcome, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,30 @@ class Task:
         return self.grid.positions(self.info.tile_size)
 
     @property
+    def stride(self) -> int:
+        """Pixels from one window to the next: the edge of a square."""
+        return self.collection.map.stride or self.info.tile_size
+
+    @property
+    def windows(self) -> WindowGrid:
+        """The windows that are predicted."""
+        return WindowGrid(self.shape, self.info.tile_size, self.stride, self.info.shard_size // self.info.tile_size)
+
+    @property
+    def work(self) -> Work:
+        """Where finished parts are kept until the map is whole."""
+        return Work(self.paths.local / "maps" / f".{self.tile}.work", self.fingerprint)
+
+    @property
+    def width_m(self) -> float:
+        """Width of the ground of whole positions, in metres."""
+        return self.shape[1] * self.info.tile_size * self.grid.resolution
+
+    def km2(self, squares: npt.NDArray[np.bool_]) -> float:
+        """Area of the true squares."""
+        return float(np.count_nonzero(squares)) * (self.stride * self.grid.resolution) ** 2 / 1e6
+
+    @property
     def probability_path(self) -> Path:
         """The map of probabilities, in a folder of its own beside the maps of classes."""
         return self.paths.map(self.tile).parent / "probability" / f"{self.tile}.tif"
@@ -76,6 +103,23 @@ class Task:
         return self.paths.receipt("land_map", self.tile).with_name(f"{self.tile}.png")
 
 
+@dataclass(frozen=True)
+class Made:
+    """What is known of a map once its windows are predicted.
+
+    Attributes:
+        chosen: The acquisitions of the positions that are mapped, wholly or in part.
+        probability: (rows, columns) of squares, NaN where not mapped.
+        layers: Classes and percentages.
+        mosaic: The true-colour view.
+    """
+
+    chosen: Chosen
+    probability: Floats
+    layers: tuple[Layer, Layer]
+    mosaic: Mosaic
+
+
 def build_map(collection: Collection, paths: CollectionPaths, tile: str) -> Outcome:
     """Predict every position of a tile that is clear enough with the champion, and write the map.
 
@@ -89,7 +133,11 @@ def build_map(collection: Collection, paths: CollectionPaths, tile: str) -> Outc
     """
     task = _task(collection, paths, tile)
     return run_stage(
-        paths.receipt("land_map", tile), task.fingerprint, lambda: _make(task), f"{collection.name}/land_map {tile}"
+        paths.receipt("land_map", tile),
+        task.fingerprint,
+        lambda: _make(task),
+        f"{collection.name}/land_map {tile}",
+        lock=lambda: locked(paths.map(tile), f"the map of {tile}"),
     )
 
 
@@ -110,33 +158,33 @@ def _task(collection: Collection, paths: CollectionPaths, tile: str) -> Task:
 def _make(task: Task) -> Outcome:
     predictor = load_predictor(task.paths.model_run(task.champion.model, task.champion.run))
     predictor.contract.require_match(f"tile {task.tile}", task.info.bands, task.info.units, task.info.tile_size)
-    index = read_index(task.paths.tiles(task.tile))
-    slots = [slot.slot for slot in task.info.active]
+    made = _predict(task, predictor)
+    class_layer, probability_layer = made.layers
+    tags = _tags(task, made.chosen)
+    write_map(task.probability_path, task.grid, task.stride, probability_layer, tags)
+    write_map(task.paths.map(task.tile), task.grid, task.stride, class_layer, tags)
+    positions = task.windows.of_positions(made.probability)
+    write_polygons(task.polygons_path, made.chosen.rows, positions, classify(positions, task.champion.threshold)[0])
+    title = f"{task.tile}  ·  {task.champion.model}  ·  {_span(made.chosen)}"
+    picture = quicklook_png(made.mosaic, class_layer.values, title, task.width_m)
+    write_bytes(task.picture_path, picture)
+    task.work.remove()
+    return _outcome(task, made)
+
+
+def _predict(task: Task, predictor: Predicts) -> Made:
     settings = task.collection
-    chosen = choose_positions(index, task.tile, slots, settings.map, settings.split.min_valid)
-    mosaic = Mosaic(*task.shape, task.info.tile_size)
-    probability = predict_positions(predictor, task, chosen, mosaic)
-    class_layer, probability_layer = layers(probability, task.champion.threshold)
-    tags = _tags(task, chosen)
-    write_map(task.probability_path, task.grid, task.info.tile_size, probability_layer, tags)
-    write_map(task.paths.map(task.tile), task.grid, task.info.tile_size, class_layer, tags)
-    write_polygons(task.polygons_path, chosen.rows, probability, class_layer.values)
-    title = f"{task.tile}  ·  {task.champion.model}  ·  {_span(chosen)}"
-    write_bytes(task.picture_path, quicklook_png(mosaic, class_layer.values, title))
-    return _outcome(
-        task, chosen, class_layer.values, fingerprint(classes=_digest(class_layer), percent=_digest(probability_layer))
+    chosen = choose_positions(
+        task.paths.tiles(task.tile), task.info, task.shape, settings.map, settings.split.min_valid
     )
-
-
-def predict_positions(predictor: Predicts, task: Task, chosen: Chosen, mosaic: Mosaic) -> npt.NDArray[np.float64]:
-    """Probabilities (rows, columns), NaN where not mapped; the pixels pass by once, into `mosaic` as well."""
-    probability = np.full(task.shape, np.nan)
-    samples, cubes = chosen.samples, {task.tile: task.paths.cube(task.tile)}
-    for batch, found in predict_batches(predictor, samples, cubes, f"mapping {task.tile}"):
-        row, col = samples.row[batch.index], samples.col[batch.index]
-        probability[row, col] = scaled(found, task.champion.temperature)
-        mosaic.add(batch.pixels, row, col, task.info.bands, task.info.units)
-    return probability
+    mosaic, work = Mosaic(*task.shape, task.info.tile_size), task.work
+    rules = Rules(settings.split.min_valid, settings.map.min_clear, settings.clouds)
+    reader = WindowReader(task.paths.cube(task.tile), task.info, task.windows, chosen, rules, mosaic.detail)
+    work.begin()
+    windows = predict_windows(predictor, task.champion.temperature, reader, work, mosaic, f"mapping {task.tile}")
+    probability = task.windows.mean(windows)
+    mapped = chosen.where(np.isfinite(task.windows.of_positions(probability)))
+    return Made(mapped, probability, layers(probability, task.champion.threshold), mosaic)
 
 
 def _tags(task: Task, chosen: Chosen) -> dict[str, str]:
@@ -155,6 +203,7 @@ def _tags(task: Task, chosen: Chosen) -> dict[str, str]:
         "dates": ",".join(chosen.dates),
         "min_clear": repr(task.collection.map.min_clear),
         "position_pixels": str(task.info.tile_size),
+        "stride_pixels": str(task.stride),
     }
 
 
@@ -162,32 +211,33 @@ def _digest(layer: Layer) -> str:
     return hashlib.sha256(layer.values.tobytes()).hexdigest()
 
 
-def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcome:
-    mapped = int((classes != NODATA).sum())
-    agricultural = int((classes == AGRICULTURAL).sum())
-    edge = task.info.tile_size * task.grid.resolution
-    share = agricultural / mapped if mapped else None
+def _outcome(task: Task, made: Made) -> Outcome:
+    class_layer, probability_layer = made.layers
+    positions, mapped = math.prod(task.shape), len(made.chosen.rows)
+    area, agricultural = task.km2(class_layer.values != NODATA), task.km2(class_layer.values == AGRICULTURAL)
+    share = agricultural / area if area else None
     figures: dict[str, Scalar] = {
-        "positions": classes.size,
+        "positions": positions,
         "mapped_positions": mapped,
+        "stride_pixels": task.stride,
         "agricultural_share": share,
-        "agricultural_km2": agricultural * edge**2 / 1e6,
-        "mapped_km2": mapped * edge**2 / 1e6,
+        "agricultural_km2": agricultural,
+        "mapped_km2": area,
         "model": task.champion.model,
         "run": task.champion.run,
         "threshold": task.champion.threshold,
-        "dates": ", ".join(chosen.dates),
+        "dates": ", ".join(made.chosen.dates),
         "probability": str(task.probability_path),
         "polygons": str(task.polygons_path),
     }
-    figures |= _adjusted(task, mapped, agricultural)
+    figures |= _adjusted(task, area, agricultural)
     path = task.paths.map(task.tile)
-    said = "none is clear enough" if share is None else f"{share:.1%} of them agricultural"
+    said = "none is clear enough" if share is None else f"{share:.1%} of the ground agricultural"
     return Outcome(
         path=path,
         fingerprint=task.fingerprint,
-        data_version=content,
-        summary=f"{mapped} of {classes.size} positions mapped by {task.champion.model}, {said}",
+        data_version=fingerprint(classes=_digest(class_layer), percent=_digest(probability_layer)),
+        summary=f"{mapped} of {positions} positions mapped by {task.champion.model}, {said}",
         metadata=figures,
         pictures={"Land map": task.picture_path},
         warnings=() if mapped else (f"no position of tile {task.tile} is clear enough to be mapped",),
@@ -195,13 +245,12 @@ def _outcome(task: Task, chosen: Chosen, classes: Bytes, content: str) -> Outcom
     )
 
 
-def _adjusted(task: Task, mapped: int, agricultural: int) -> dict[str, Scalar]:
+def _adjusted(task: Task, mapped: float, agricultural: float) -> dict[str, Scalar]:
     """The area on the ground, as far as the champion's test sample tells the map's errors."""
     metrics = read_metrics(task.paths, task.champion.model)
     if metrics is None or metrics.report != task.champion.report:
         return {}
-    km2 = (task.info.tile_size * task.grid.resolution) ** 2 / 1e6
-    areas = adjusted_areas(metrics.confusion, [(mapped - agricultural) * km2, agricultural * km2])
+    areas = adjusted_areas(metrics.confusion, [mapped - agricultural, agricultural])
     if areas is None:
         return {}
     area = areas[1]
