@@ -98,8 +98,7 @@ def quicklook_png(mosaic: Mosaic, classes: Bytes, title: str, width_m: float) ->
         width_m: Of the ground that the view shows, in metres.
     """
     image = mosaic.thumbnail
-    times = max(1, round(WIDTH / max(image.shape)))
-    blended = _blend(image.repeat(times, axis=0).repeat(times, axis=1), classes)
+    blended = _blend(image, classes)
     scale = WIDTH / max(image.shape) / DPI
     height, width = image.shape[0] * scale, image.shape[1] * scale
     figure = Figure(figsize=(width, height + LEGEND), dpi=DPI, facecolor="white")
