@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ class Chosen:
     slot: npt.NDArray[np.int32]
     usable: npt.NDArray[np.bool_]
 
-    @property
+    @cached_property
     def dates(self) -> tuple[str, ...]:
         """The distinct dates, in order."""
         return tuple(str(date) for date in sorted(set(self.rows["date"].dropna())))
