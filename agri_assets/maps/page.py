@@ -87,8 +87,10 @@ def map_page(content: MapContent) -> str:
         "Drag to move, scroll or pinch to zoom. By keyboard: arrows move, + and - zoom, 0 shows all; the readout then "
         "tells the middle of the map."
     )
+    height, width = content.image.shape[:2]
     body = (
-        f'<div class="map"><div>{_view(content)}<p class="note hint">{page.escape(note)}</p></div>',
+        f'<div class="map" style="--ratio: {width / height:.5f}">',
+        f'<div>{_view(content)}<p class="note hint">{page.escape(note)}</p></div>',
         f"{_panel(content)}</div>",
         page.section("Area", _cards(content)),
         page.section("Provenance", page.facts(content.facts)),
@@ -99,7 +101,6 @@ def map_page(content: MapContent) -> str:
 
 
 def _view(content: MapContent) -> str:
-    height, width = content.image.shape[:2]
     shares = ", ".join(f"{name} {share}" for name, share in _shares(content).items())
     layers = "".join(
         f'<img class="overlay" data-layer="{name}" src="{uri}" alt=""{"" if name == FIRST else " hidden"}>'
@@ -112,8 +113,8 @@ def _view(content: MapContent) -> str:
         for name, (sign, said) in buttons.items()
     )
     return (
-        f'<div class="view" id="view" tabindex="0" role="group" aria-label="Map, {page.escape(shares)}" '
-        f'style="--ratio: {width / height:.5f}"><div class="ground" id="ground" style="--opacity: {OPACITY / 100}">'
+        f'<div class="view" id="view" tabindex="0" role="group" aria-label="Map, {page.escape(shares)}">'
+        f'<div class="ground" id="ground" style="--opacity: {OPACITY / 100}">'
         f'<img src="{_jpeg_uri(content.image)}" alt="True-colour picture of {page.escape(content.tile)}">{layers}'
         f'<div class="mark" id="mark" hidden></div></div><div class="bar" id="bar" '
         f'style="width: {100 * metres / content.width_m:.3f}%">{length_text(metres)}</div>'

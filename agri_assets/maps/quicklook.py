@@ -148,11 +148,18 @@ def _blend(image: Bytes, classes: Bytes) -> Bytes:
 def _scale_bar(axes: Axes, width_m: float) -> None:
     """A bar of a round length in the lower right corner, readable on any ground."""
     metres = round_length(width_m * BAR)
-    right, around = 0.97, [withStroke(linewidth=3, foreground="black")]
-    ends = [right - metres / width_m, right]
-    drawn: dict[str, Any] = {"color": "white", "transform": axes.transAxes, "path_effects": around}
-    axes.plot(ends, [0.035, 0.035], linewidth=2.5, solid_capstyle="butt", **drawn)
-    axes.text(sum(ends) / 2, 0.05, length_text(metres), fontsize=7.5, ha="center", va="bottom", **drawn)
+    ends = [0.97 - metres / width_m, 0.97]
+    drawn: dict[str, Any] = {"color": "white", "transform": axes.transAxes}
+    wide, narrow = ([withStroke(linewidth=width, foreground="black")] for width in (4.5, 2.5))
+    axes.plot(ends, [0.035, 0.035], linewidth=2.5, solid_capstyle="butt", path_effects=wide, **drawn)
+    axes.text(
+        *(sum(ends) / 2, 0.05, length_text(metres)),
+        fontsize=7.5,
+        ha="center",
+        va="bottom",
+        path_effects=narrow,
+        **drawn,
+    )
 
 
 def _handles(blended: Bytes, classes: Bytes) -> list[Patch]:
