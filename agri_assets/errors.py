@@ -14,6 +14,12 @@ class ConfigError(AgriAssetsError, ValueError):
     """`collections.yaml` or an environment variable holds something we cannot use."""
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, for a message of one line; its kind where it says nothing."""
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 class SceneError(AgriAssetsError):
     """A product cannot be used: damaged, incomplete, of the wrong level, or contradicting itself."""
 

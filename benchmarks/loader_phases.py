@@ -14,9 +14,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from agri_assets.cube.open import cube_info, open_reflectance, read_block
 from agri_assets.loading.augment import NONE, Augmentation
-from agri_assets.loading.samples import SampleTable, position_samples
 from agri_assets.loading.torch_data import TileLoader, make_loader
-from agri_assets.splits.shards import positions
+from benchmarks.made_cube import every_position
 from benchmarks.phases import Clock
 
 WORKERS, BATCH, WINDOW = 2, 64, 8
@@ -26,15 +25,6 @@ AUGMENTED = Augmentation(orientations=True, band_dropout=0.2, coarse_dropout=0.2
 PLAIN = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 RANDOM_BATCHES = 40
 """Enough of what is slow to know its rate."""
-
-
-def samples_of(cube: Path) -> SampleTable:
-    """Every position of every slot."""
-    info = cube_info(cube)
-    rows, cols = positions(info)
-    slot, row, col = (axis.ravel() for axis in np.indices((len(info.slots), rows, cols)))
-    names = [f"{r}-{c}" for r, c in zip(row.tolist(), col.tolist(), strict=True)]
-    return position_samples(info.tile, slot, row, col, [info.slots[number].date for number in slot], names)
 
 
 def _read_shards(cube: Path, places: list[tuple[int, int, int]]) -> int:
@@ -82,7 +72,7 @@ def consumer(cube: Path) -> None:
 
 
 def _loader(cube: Path, augmentation: Augmentation) -> TileLoader:
-    samples = samples_of(cube)
+    samples = every_position(cube)
     return make_loader(
         samples, {samples.tiles[0]: cube}, BATCH, shuffle=True, shuffle_shards=WINDOW, workers=WORKERS,
         augmentation=augmentation,
@@ -104,7 +94,7 @@ class RandomTiles(Dataset):
     """Tiles by number, each read by itself with zarr-python's own pipeline."""
 
     def __init__(self, cube: Path) -> None:
-        self.cube, self.samples, self.array = cube, samples_of(cube), None
+        self.cube, self.samples, self.array = cube, every_position(cube), None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +15,24 @@ from agri_assets.cube.schema import BANDS_ARRAY, CubeInfo, Slot, shard_size
 from agri_assets.cube.shards import ShardWriter
 from agri_assets.cube.zarr_metadata import root_document
 from agri_assets.loading.samples import SampleTable, position_samples
+from agri_assets.models.contract import OFFSET_CONVENTIONS, ModelContract
+from agri_assets.models.predictor import Predictor, torch_forward
 from agri_assets.models.registry import MODELS, build_network, choose_backend
+from agri_assets.progress import Meter
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.splits.shards import positions
 from agri_assets.splits.summary import RoleCount, SplitSummary
 from agri_assets.training.device import device_name
 from agri_assets.training.recipe import ModelName, Recipe
+from agri_assets.training.recorder import Recorder
 from agri_assets.training.task import Task
+
+if TYPE_CHECKING:
+    from agri_assets.training.torch_fit import TorchTraining
 
 TILE, TILE_SIZE = "31TCJ", 64
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+HYBRID: ModelName = "cnn_vit_hybrid"
 DISTINCT = 4
 """Shards with pixels of their own; the others repeat them."""
 
@@ -83,11 +90,8 @@ def every_position(cube: Path) -> SampleTable:
     rows, cols = positions(info)
     slot, row, col = (axis.ravel() for axis in np.indices((len(info.slots), rows, cols)))
     days = [one.date for one in info.slots]
-    plain = position_samples(
-        info.tile, slot, row, col, [days[number] for number in slot.tolist()], ["cell"] * len(slot)
-    )
-    label = ((row + col) % 2).astype(np.uint8)
-    return replace(plain, label=label, kind=label)
+    dates = [days[number] for number in slot.tolist()]
+    return position_samples(info.tile, slot, row, col, dates, ["cell"] * len(slot), (row + col) % 2)
 
 
 def made_task(cube: Path, model: ModelName, settings: Mapping[str, Any], folder: Path) -> Task:
@@ -107,7 +111,7 @@ def made_task(cube: Path, model: ModelName, settings: Mapping[str, Any], folder:
         framework=MODELS[model].framework,
         recipe=recipe,
         network=build_network(model, len(BANDS), TILE_SIZE, recipe.options),
-        split=_split(len(samples)),
+        split=made_split(len(samples), BANDS, MEAN, STD),
         train=samples,
         val=samples.take(np.arange(min(256, len(samples)))),
         cubes={TILE: cube},
@@ -116,12 +120,39 @@ def made_task(cube: Path, model: ModelName, settings: Mapping[str, Any], folder:
     )
 
 
-def _split(samples: int) -> SplitSummary:
+def made_training(cube: Path, model: ModelName, settings: Mapping[str, Any], folder: Path) -> "TorchTraining":
+    """The same as `fit` sets it up for torch; see `made_task`."""
+    import torch
+
+    # here: each worker of a loader imports this module, and none of them trains
+    from agri_assets.training.torch_fit import TorchTraining, decay_groups, make_fabric
+
+    task = made_task(cube, model, settings, folder)
+    recorder = Recorder(task.name, task.recipe.epochs, 0, Meter(task.name, task.steps))
+    optimizer = torch.optim.AdamW(decay_groups(task.network, task.recipe.weight_decay), lr=1e-4)
+    return TorchTraining(task, recorder, optimizer, make_fabric(task.recipe.precision))
+
+
+def made_predictor(cube: Path) -> Predictor:
+    """The hybrid as it is built, untrained: it takes as long as a trained one."""
+    info = cube_info(cube)
+    network = build_network(HYBRID, len(info.bands), info.tile_size, {})
+    many = len(info.bands)
+    contract = ModelContract(
+        **{"model": HYBRID, "framework": "torch", "collection": "bench", "bands": info.bands, "units": info.units},
+        **{"offset_convention": OFFSET_CONVENTIONS[info.units], "mean": (MEAN,) * many, "std": (STD,) * many},
+        **{"tile_size": info.tile_size, "split_fingerprint": "", "proof": "none", "options": {}},
+        **{"parameters": 0, "weights_digest": ""},
+    )
+    return Predictor(contract, torch_forward(network, contract))
+
+
+def made_split(samples: int, bands: Sequence[str], mean: float, std: float) -> SplitSummary:
     """A split of which nothing is proved, and which nobody trains on in earnest."""
     return SplitSummary(
         **{"fingerprint": "", "proof": "none", "proof_detail": {}, "dropped": {}, "min_distance_m": {}},
         **{"counts": {"train": RoleCount(n=samples, positives=samples // 2, cells=1)}, "cubes": {TILE: ""}},
         **{"train_digest": "", "assignments_digest": "", "warnings": ("made for a benchmark",)},
-        **{"bands": BANDS, "units": "reflectance", "mean": (MEAN,) * len(BANDS), "std": (STD,) * len(BANDS)},
+        **{"bands": bands, "units": "reflectance", "mean": (mean,) * len(bands), "std": (std,) * len(bands)},
         **{"tile_size": TILE_SIZE, "seed": 0, "resolution": 6},
     )

@@ -13,10 +13,9 @@ import numpy as np
 
 from agri_assets.cube.open import cube_info
 from agri_assets.loading.torch_data import make_loader
-from agri_assets.progress import Meter, meter
+from agri_assets.progress import meter
 from agri_assets.splits.shards import ShardReader
-from agri_assets.training.recorder import Recorder
-from benchmarks.made_cube import made_task
+from benchmarks.made_cube import made_training
 from benchmarks.phases import Clock
 
 BATCH, STEPS = 64, 400
@@ -55,16 +54,10 @@ def resident(cube: Path) -> None:
 
 def stream(cube: Path) -> None:
     """The steps of a training that reads with two workers."""
-    import torch
-
-    from agri_assets.training.torch_fit import TorchTraining, decay_groups, make_fabric
-
     with tempfile.TemporaryDirectory() as folder:
         settings = {"epochs": 1, "batch_size": BATCH, "options": SMALL}
-        task = made_task(cube, "cnn_vit_hybrid", settings, Path(folder))
-        optimizer = torch.optim.AdamW(decay_groups(task.network, 0.0), lr=1e-4)
-        recorder = Recorder(task.name, 1, 0, Meter(task.name, task.steps))
-        training, clock = TorchTraining(task, recorder, optimizer, make_fabric("32")), Clock()
+        training = made_training(cube, "cnn_vit_hybrid", settings, Path(folder))
+        task, clock = training.task, Clock()
         training.network.train()
         batches = itertools.islice(make_loader(**task.reading(training=True), workers=2), STEPS)
         with meter("steps", min(STEPS, task.steps)) as progress:

@@ -12,7 +12,6 @@ from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
 from agri_assets.splits.assignments import AssignmentWriter
 from agri_assets.splits.rows import Texts, index_blocks
-from agri_assets.splits.summary import RoleCount, SplitSummary
 from agri_assets.store.commit import staged, write_json
 from agri_assets.store.layout import CollectionPaths
 from benchmarks.cube_phases import TILE, collection_of, prepare
@@ -49,26 +48,16 @@ def more_dates(paths: CollectionPaths, dates: int) -> None:
 
 def assign(collection: Collection, paths: CollectionPaths) -> None:
     """Put every sample of the cube into train: labels and clouds do not matter here, every pixel does."""
+    from benchmarks.made_cube import made_split
+
     clock, count = Clock(), 0
     with staged(paths.assignments) as file, AssignmentWriter(file) as writer:
         for block in index_blocks(paths, TILE, ("tile_id", "date", "cell", "label")):
             nulls = np.full(block.num_rows, -1, dtype=np.int32)
             writer.write(TILE, block, split=Texts(nulls + 1, ("train",)), reason=Texts(nulls, ()))
             count += block.num_rows
-    write_json(paths.split_summary, _summary(collection, count).model_dump(mode="json"))
+    write_json(paths.split_summary, made_split(count, collection.bands, 0.0, 0.0).model_dump(mode="json"))
     clock.report()
-
-
-def _summary(collection: Collection, samples: int) -> SplitSummary:
-    """A split of which nothing is proved, and which nobody trains on."""
-    none = dict.fromkeys(collection.bands, 0.0).values()
-    return SplitSummary(
-        **{"fingerprint": "", "proof": "none", "proof_detail": {}, "dropped": {}, "min_distance_m": {}},
-        **{"counts": {"train": RoleCount(n=samples, positives=0, cells=0)}, "cubes": {TILE: ""}},
-        **{"train_digest": "", "assignments_digest": "", "warnings": ("made for a benchmark",)},
-        **{"bands": collection.bands, "units": "reflectance", "mean": tuple(none), "std": tuple(none)},
-        **{"tile_size": collection.tile_size, "seed": 0, "resolution": collection.split.resolution},
-    )
 
 
 def splits(root: Path) -> None:

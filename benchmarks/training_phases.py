@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from agri_assets.loading.torch_data import TileLoader, make_loader
 from agri_assets.objects import ObjectPath
-from agri_assets.progress import Meter
 from agri_assets.training.history import EpochRecord
 from agri_assets.training.recipe import ModelName
-from agri_assets.training.recorder import Recorder
-from benchmarks.made_cube import every_position, made_task
+from benchmarks.made_cube import every_position, made_training
 from benchmarks.phases import Clock
 
 if TYPE_CHECKING:
@@ -28,15 +26,7 @@ EPOCHS = 3
 
 
 def _training(cube: Path, model: ModelName, settings: dict[str, Any], folder: Path) -> "TorchTraining":
-    """A training as `fit` sets it up."""
-    import torch
-
-    from agri_assets.training.torch_fit import TorchTraining, decay_groups, make_fabric
-
-    task = made_task(cube, model, {"epochs": EPOCHS, "batch_size": BATCH, **settings}, folder)
-    recorder = Recorder(task.name, EPOCHS, 0, Meter(task.name, task.steps))
-    optimizer = torch.optim.AdamW(decay_groups(task.network, task.recipe.weight_decay), lr=1e-4)
-    return TorchTraining(task, recorder, optimizer, make_fabric(task.recipe.precision))
+    return made_training(cube, model, {"epochs": EPOCHS, "batch_size": BATCH, **settings}, folder)
 
 
 def joint(cube: Path, model: ModelName, settings: dict[str, Any]) -> None:

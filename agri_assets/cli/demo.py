@@ -80,7 +80,7 @@ def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
 
     table = Table(title="Test figures (made landscapes: they say nothing about the real world)", box=SIMPLE)
     table.add_column("model", no_wrap=True)
-    for column in ("ROC AUC", "95 %", "F1", "acc.", "prec.", "recall", "tiles"):
+    for column in ("ROC AUC", "95 %", "F1", "acc.", "prec.", "recall", "samples"):
         table.add_column(column, justify="right", no_wrap=True)
     reports = []
     for folder in sorted(path for path in (paths.folder / "reports").iterdir() if path.is_dir()):
@@ -91,7 +91,7 @@ def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
     console = Console(width=max(100, Console().width))
     console.print()
     console.print(table)
-    champion = read_json(paths.champion)["model"]
+    champion = read_json(paths.champion)["model"] if paths.champion.exists() else "none (see the comparison)"
     lines = [f"Champion: {champion}", *(f"Report:   {path}" for path in reports)]
     lines.append(f"Compare:  {paths.comparison / 'comparison.html'}")
     lines += [f"Map:      {paths.map(tile)}" for tile in tiles]

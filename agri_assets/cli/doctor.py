@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agri_assets.errors import StoreError
+from agri_assets.errors import StoreError, first_line
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
@@ -108,7 +108,6 @@ def _open_instance(kind: "type[DagsterInstance]") -> "DagsterInstance":
     try:
         return kind.get()
     except DagsterError as error:
-        first_line = str(error).splitlines()[0]
         raise StoreError(
-            f"cannot open the Dagster instance; export DAGSTER_HOME=/absolute/path ({first_line})"
+            f"cannot open the Dagster instance; export DAGSTER_HOME=/absolute/path ({first_line(error)})"
         ) from None

@@ -12,7 +12,7 @@ from pyproj.exceptions import ProjError
 from shapely.geometry import shape
 
 from agri_assets.cube.archive_names import RESOLUTION_M, Cut, Point
-from agri_assets.errors import ArchiveError
+from agri_assets.errors import ArchiveError, first_line
 from agri_assets.scenes.footprint import polygon
 from agri_assets.scenes.record import Affine
 from agri_assets.scenes.tile_grid import nominal_grid
@@ -140,7 +140,7 @@ def _degrees(crs: str, x: Floats, y: Floats, name: str) -> Floats:
     try:
         lon, lat = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True).transform(x, y)
     except ProjError as error:
-        problem = str(error).splitlines()[0]
+        problem = first_line(error)
         raise ArchiveError(f"{name}: its CRS {crs[:60]!r} cannot be used ({problem}); write an EPSG code") from None
     east = np.asarray(lon)
     # a geographic CRS may count from 0 to 360

@@ -17,7 +17,7 @@ from distributed.versions import VersionMismatchWarning
 from agri_assets.cube.cores import worker_count
 from agri_assets.cube.desk import leave_worker
 from agri_assets.cube.graph import Finished, require_sane
-from agri_assets.errors import CubeError
+from agri_assets.errors import CubeError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def cluster_at(address: str) -> Iterator[Cluster]:
             client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TypeError) as error:
             raise CubeError(
-                f"{address}: no Dask scheduler answers ({_line(error)}); start one with `dask scheduler`, "
+                f"{address}: no Dask scheduler answers ({first_line(error)}); start one with `dask scheduler`, "
                 "or set dask: threads"
             ) from None
     with client:
@@ -198,7 +198,3 @@ def _require_workers(client: Any, address: str) -> None:
         client.wait_for_workers(1, timeout=CONNECT_S)
     except TimeoutError:
         raise CubeError(f"{address}: has no workers; start some with `dask worker {address}`") from None
-
-
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

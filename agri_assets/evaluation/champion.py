@@ -78,8 +78,9 @@ def decide(
 ) -> Decision:
     """Who is champion.
 
-    The best candidate by `champion_metric` takes over if it reaches `champion_minimum` and, where a champion was
-    decided on the same split by the same metric, beats that one by more than `champion_margin`.
+    Of the candidates whose calibration error is at most `champion_ece`, the best by `champion_metric` takes over if it
+    reaches `champion_minimum` and, where a champion was decided on the same split by the same metric, beats that one by
+    more than `champion_margin`.
 
     Args:
         candidates: Metrics of every compared model, all on one split.
@@ -87,15 +88,41 @@ def decide(
         settings: The rule.
         now: Time of the decision.
     """
-    ranked = sorted(candidates, key=lambda one: _value(one, settings), reverse=True)
-    best, metric = ranked[0], settings.champion_metric
+    trusted = [one for one in candidates if (one.ece or 0.0) <= settings.champion_ece]
+    if not trusted:
+        return _nobody(f"no model has a calibration error of {settings.champion_ece:g} or less", previous)
+    decision = _judged(trusted, previous, settings, now)
+    best, left = _best(trusted, settings), _best(candidates, settings)
+    if left is best:
+        return decision
+    warning = (
+        f"{left.model} run {left.run} is better by {settings.champion_metric} and left out: its calibration error "
+        f"{left.ece:.3f} is above champion_ece {settings.champion_ece:g}"
+    )
+    return decision.model_copy(update={"warning": "; ".join(filter(None, (decision.warning, warning)))})
+
+
+def _best(candidates: Sequence[Metrics], settings: EvaluationSettings) -> Metrics:
+    """The first of the best by the deciding figure."""
+    return max(candidates, key=lambda one: _value(one, settings))
+
+
+def _nobody(why: str, previous: Champion | None) -> Decision:
+    stays = f"{previous.model} stays champion" if previous else "there is no champion"
+    return Decision(champion=previous, moved=False, reason=why, warning=f"{why}: {stays}")
+
+
+def _judged(
+    candidates: Sequence[Metrics], previous: Champion | None, settings: EvaluationSettings, now: str
+) -> Decision:
+    """The decision among those whose probabilities can be trusted."""
+    best, metric = _best(candidates, settings), settings.champion_metric
     value = _value(best, settings)
     if value < settings.champion_minimum:
-        text = (
-            f"no model reaches {metric} {settings.champion_minimum:g}; the best, {best.model}, has {max(value, 0):.4f}"
+        return _nobody(
+            f"no model reaches {metric} {settings.champion_minimum:g}; the best, {best.model}, has {max(value, 0):.4f}",
+            previous,
         )
-        stays = f"{previous.model} stays champion" if previous else "there is no champion"
-        return Decision(champion=previous, moved=False, reason=text, warning=f"{text}: {stays}")
     if previous is None or previous.split_fingerprint != best.split_fingerprint or previous.metric != metric:
         why = "first champion" if previous is None else "decided afresh, since the split or the metric changed"
         return Decision(

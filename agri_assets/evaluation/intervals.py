@@ -23,7 +23,7 @@ MOST_GROUPS = 400
 LEVEL = 0.95
 
 _BLOCK = 4_000_000
-"""Weights held at once (32 MB), so that memory does not grow with samples and cells."""
+"""Weights held at once (32 MB)."""
 
 
 def intervals(
@@ -63,11 +63,14 @@ def groups_of(cell: npt.NDArray[np.object_], seed: int = 0, most: int = MOST_GRO
 
 def _all_but_one(group: npt.NDArray[np.intp]) -> Iterator[Floats]:
     """Blocks of weights (r, n), each row without one group."""
-    count = int(group.max()) + 1
-    block = max(1, _BLOCK // len(group))
-    for first in range(0, count, block):
-        left_out = np.arange(first, min(first + block, count))
-        yield (group[None, :] != left_out[:, None]).astype(np.float64)
+    for left_out in row_blocks(int(group.max()) + 1, len(group)):
+        yield (group[None, :] != np.array(left_out)[:, None]).astype(np.float64)
+
+
+def row_blocks(rows: int, samples: int) -> Iterator[range]:
+    """Rows of weights (rows, samples), so many at a time that memory does not grow with either."""
+    block = max(1, _BLOCK // samples)
+    return (range(first, min(first + block, rows)) for first in range(0, rows, block))
 
 
 def _interval(value: float, left_out: Floats, samples: int) -> Interval | None:

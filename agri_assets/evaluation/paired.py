@@ -7,11 +7,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
-from agri_assets.evaluation.intervals import Interval, groups_of
+from agri_assets.evaluation.intervals import Interval, groups_of, row_blocks
 from agri_assets.evaluation.metrics import Floats, Labels, MetricName, Ranking
-
-_BLOCK = 4_000_000
-"""Weights held at once (32 MB)."""
 
 
 class Pair(BaseModel):
@@ -98,8 +95,6 @@ def difference_interval(
 def _draws(group: npt.NDArray[np.intp], resamplings: int, seed: int) -> Iterator[Floats]:
     """Blocks of weights (r, n): how often each sample's group is drawn when as many are drawn as there are."""
     rng, groups = np.random.default_rng(seed), int(group.max()) + 1
-    block = max(1, _BLOCK // len(group))
-    for first in range(0, resamplings, block):
-        rows = min(block, resamplings - first)
-        counts = rng.multinomial(groups, np.full(groups, 1 / groups), rows)
+    for rows in row_blocks(resamplings, len(group)):
+        counts = rng.multinomial(groups, np.full(groups, 1 / groups), len(rows))
         yield counts[:, group].astype(np.float64)

@@ -46,6 +46,9 @@ class Metrics(Scores):
         by_month: The same per month of acquisition, where there are several.
         by_clear: The same by share of clear ground, where it differs.
         without: The figures when one agricultural class is left out of test, by that class.
+        ambiguous: Samples on test's ground whose label is ambiguous; none of them counts above.
+        with_ambiguous: The figures on test and these together, each labelled by what most of it is.
+        random_split: The figures of the same recipe on a random split of the same samples, where that was asked for.
         data_version: Of the pixels: a digest of the data versions of all cubes in the split.
     """
 
@@ -68,6 +71,9 @@ class Metrics(Scores):
     by_month: dict[str, ClassScores] = Field(default_factory=dict)
     by_clear: dict[str, ClassScores] = Field(default_factory=dict)
     without: dict[str, Scores] = Field(default_factory=dict)
+    ambiguous: int = 0
+    with_ambiguous: Scores | None = None
+    random_split: Scores | None = None
     split_fingerprint: str
     data_version: str
 

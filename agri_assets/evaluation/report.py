@@ -10,13 +10,16 @@ import pandas as pd
 
 from agri_assets.config import Collection
 from agri_assets.errors import EvaluationError
+from agri_assets.evaluation.ambiguous import ambiguous_samples
 from agri_assets.evaluation.breakdown import Names, by_class, by_group, clear_groups, without_class, worst_mistakes
 from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
+from agri_assets.evaluation.error_map import error_map_png
 from agri_assets.evaluation.index_columns import index_column
 from agri_assets.evaluation.intervals import intervals
 from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
 from agri_assets.evaluation.predictions import predict, prediction_frame, write_predictions
+from agri_assets.evaluation.random_split import read_random_split
 from agri_assets.evaluation.records import ClassScores, Metrics, command, read_current, warnings_for
 from agri_assets.evaluation.report_page import ReportContent, report_page
 from agri_assets.evaluation.settings import EvaluationSettings
@@ -25,6 +28,7 @@ from agri_assets.loading.samples import SampleTable, load_samples
 from agri_assets.models.contract import ModelContract
 from agri_assets.models.predictor import load_predictor
 from agri_assets.splits.build import check_splits
+from agri_assets.splits.settings import Role
 from agri_assets.splits.summary import SplitSummary
 from agri_assets.store.commit import staged, write_bytes, write_json, write_text
 from agri_assets.store.fingerprint import fingerprint, run_name
@@ -32,16 +36,20 @@ from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, read_outcome, run_stage
 from agri_assets.training.recipe import ModelName
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 MISTAKES = 12
 """Chips in the contact sheet of the worst mistakes."""
+
+SPLITS: tuple[Role, ...] = ("val", "test")
+AMBIGUOUS = "ambiguous"
 
 PICTURES = {
     "ROC curve": "roc.png",
     "Precision and recall": "precision_recall.png",
     "Confusion matrix": "confusion.png",
     "Reliability": "reliability.png",
+    "Errors on the ground": "errors.png",
     "Worst mistakes": "mistakes.png",
 }
 
@@ -71,7 +79,8 @@ class Subject:
             code=CODE_VERSION,
             training=[self.training.fingerprint, self.training.data_version],
             split=self.split.fingerprint,
-            rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature],
+            random_split=read_random_split(self.paths, self.model, self.run),
+            rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature, settings.ambiguous],
         )
 
     @property
@@ -121,7 +130,7 @@ def _subject(collection: Collection, paths: CollectionPaths, model: ModelName) -
 def _make(subject: Subject, run: str) -> Outcome:
     """Predict, score, draw and write everything into the report's folder, which appears whole."""
     predictor = load_predictor(subject.folder)
-    tables = {split: load_samples(subject.paths, split) for split in ("val", "test")}
+    tables = _tables(subject)
     frames = {
         split: prediction_frame(
             samples, predict(predictor, samples, subject.cubes, f"{subject.model}: predicting {split}"), split
@@ -133,21 +142,45 @@ def _make(subject: Subject, run: str) -> Outcome:
     groups = sample_groups(subject.paths, tables["test"], frames["test"])
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], groups)
     ece = score(frames["test"]["label"].to_numpy(), unscaled, metrics.threshold).ece
-    metrics = metrics.model_copy(update={"temperature": temperature, "ece_unscaled": ece})
+    flattered = read_random_split(subject.paths, subject.model, subject.run)
+    metrics = metrics.model_copy(update={"random_split": flattered.scores if flattered else None})
+    metrics = metrics.model_copy(update={"temperature": temperature, "ece_unscaled": ece, **_argued(frames, metrics)})
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])
     pictures = draw(metrics, frames["test"], chips)
-    content = ReportContent(metrics, subject.training, pictures, tuple(chips), warnings)
-    predictions = pd.concat(frames.values(), ignore_index=True)
+    if not subject.collection.is_archive:
+        pictures |= errors_on_ground(metrics, tables["test"], frames["test"])
+    content = ReportContent(metrics, subject.training, _loss_curve(subject.training), pictures, tuple(chips), warnings)
+    predictions = pd.concat([frames["val"], frames["test"]], ignore_index=True)
     folder = subject.paths.report_run(subject.model, run)
     with staged(folder) as staging:
         staging.mkdir()
         write_predictions(predictions, staging / "predictions.parquet")
+        if AMBIGUOUS in frames:
+            write_predictions(frames[AMBIGUOUS], staging / "ambiguous.parquet")
         write_json(staging / "metrics.json", metrics.model_dump(mode="json"))
         for name, png in pictures.items():
             write_bytes(staging / PICTURES[name], png)
         write_text(staging / "report.html", report_page(content))
     return _outcome(subject, folder, metrics, predictions, tuple(pictures), warnings)
+
+
+def _tables(subject: Subject) -> dict[str, SampleTable]:
+    """The samples to predict: val, test, and those on test's ground that no split has."""
+    tables: dict[str, SampleTable] = {split: load_samples(subject.paths, split) for split in SPLITS}
+    if subject.collection.evaluation.ambiguous:
+        found = ambiguous_samples(subject.paths, tables["test"])
+        tables |= {} if found is None else {AMBIGUOUS: found}
+    return tables
+
+
+def _argued(frames: Mapping[str, pd.DataFrame], metrics: Metrics) -> dict[str, object]:
+    """What becomes of the figures when ambiguous samples count as well."""
+    if AMBIGUOUS not in frames:
+        return {}
+    both = pd.concat([frames["test"], frames[AMBIGUOUS]])
+    found = score(both["label"].to_numpy(), both["probability"].to_numpy(), metrics.threshold)
+    return {"ambiguous": len(frames[AMBIGUOUS]), "with_ambiguous": found}
 
 
 def _scale(frames: Mapping[str, pd.DataFrame], settings: EvaluationSettings) -> float:
@@ -222,6 +255,18 @@ def draw(metrics: Metrics, test: pd.DataFrame, chips: list[Chip]) -> dict[str, b
     if chips:
         found["Worst mistakes"] = contact_sheet(chips)
     return found
+
+
+def _loss_curve(training: Outcome) -> bytes | None:
+    """The picture that the training left behind, if it did."""
+    found = [path for path in training.pictures.values() if path.exists()]
+    return found[0].read_bytes() if found else None
+
+
+def errors_on_ground(metrics: Metrics, samples: SampleTable, test: pd.DataFrame) -> dict[str, bytes]:
+    """The map of errors by its title."""
+    label, probability = test["label"].to_numpy(), test["probability"].to_numpy()
+    return {"Errors on the ground": error_map_png(samples, label, probability, metrics.threshold)}
 
 
 def _worst_chips(

@@ -24,6 +24,23 @@ NAMES: Mapping[MetricName, str] = {
 }
 """Names for people, in the order in which they are shown."""
 
+TRAINING = {
+    "epochs": "epochs",
+    "best_epoch": "best epoch",
+    "val_roc_auc": "val ROC AUC",
+    "train_samples": "train samples",
+    "val_samples": "val samples",
+    "train_seconds": "seconds",
+    "samples_per_s": "samples per second",
+    "data_wait": "share of time waiting for data",
+    "peak_memory_mb": "peak memory, MB",
+    "gpu_utilisation": "device utilisation",
+    "peak_gpu_memory_mb": "peak device memory, MB",
+    "device": "device",
+    "precision": "precision",
+}
+"""What is told of a training, by its key in the metadata."""
+
 PROOFS = {
     "proved": "split proved disjoint on the ground",
     "given": "split given by lists, not proved",
@@ -41,6 +58,7 @@ CAPTIONS = {
     "Precision and recall": "How many of those called agricultural are, against how many fields are found.",
     "Confusion matrix": "Test samples by their true class (rows) and what they were called (columns).",
     "Reliability": "Where the line lies below the diagonal, the model is too sure that land is agricultural.",
+    "Errors on the ground": "Positions of the tiles that hold most of test, north up; of several dates, the worst.",
 }
 
 
@@ -51,6 +69,7 @@ class ReportContent:
     Attributes:
         metrics: The figures.
         training: What the training run recorded.
+        loss_curve: Its picture (PNG), where there is one.
         pictures: PNG by title.
         chips: The worst mistakes, the worst first.
         warnings: What must be known before reading figures.
@@ -58,6 +77,7 @@ class ReportContent:
 
     metrics: Metrics
     training: Outcome
+    loss_curve: bytes | None
     pictures: Mapping[str, bytes]
     chips: tuple[Chip, ...]
     warnings: tuple[str, ...]
@@ -77,7 +97,7 @@ def report_page(content: ReportContent) -> str:
         _groups(metrics),
         _without(metrics),
         _mistakes(content.chips),
-        _training(content.training),
+        _training(content),
         _provenance(metrics),
     )
     return page.page(title, head, body)
@@ -121,6 +141,7 @@ def _alt(name: str, metrics: Metrics) -> str:
         "Confusion matrix": f"{tn} rightly and {fp} wrongly told of {tn + fp} that are not agricultural; "
         f"{tp} rightly and {fn} wrongly of {fn + tp} that are.",
         "Reliability": f"Expected calibration error {page.shown(metrics.ece)}.",
+        "Errors on the ground": f"{fp + fn} of {metrics.n} samples are wrong.",
     }
     return words[name]
 
@@ -148,14 +169,21 @@ def _group_table(name: str, groups: Mapping[str, ClassScores]) -> str:
 
 
 def _without(metrics: Metrics) -> str:
-    """The figures with each agricultural class left out, under those of all classes."""
-    if not metrics.without:
+    """The figures of other test sets: with ambiguous samples, and with each agricultural class left out."""
+    others = {f"{metrics.ambiguous:,} ambiguous samples as well": metrics.with_ambiguous} if metrics.ambiguous else {}
+    others |= {f"without {name}": found for name, found in metrics.without.items()}
+    others |= {"another model, on a random split": metrics.random_split}
+    rows = [_score_row("test", metrics)] + [_score_row(name, found) for name, found in others.items() if found]
+    if len(rows) == 1:
         return ""
-    rows = [_score_row("all classes", metrics)]
-    rows += [_score_row(f"without {name}", found) for name, found in metrics.without.items()]
-    keys = [NAMES[key] for key in NAMES]
-    note = "How much hangs on counting a class as agricultural; the same model, threshold and other samples."
-    return page.section("With a class left out", page.table(("test set", "samples", *keys), rows), note=note)
+    note = "How much hangs on what counts as agricultural: the same model and threshold on other samples."
+    if metrics.ambiguous:
+        note += " Ambiguous ground is in no split; here each sample of it is labelled by what most of it is."
+    if metrics.random_split is not None:
+        note += (
+            " The last row is the same recipe on the same samples dealt at random: what it has above test is flattery."
+        )
+    return page.section("On other test sets", page.table(("test set", "samples", *NAMES.values()), rows), note=note)
 
 
 def _score_row(name: str, scores: Scores) -> tuple[page.Cell, ...]:
@@ -182,8 +210,15 @@ def _colours(chip: Chip) -> str:
     return "true colour" if chip.infrared is None else "true colour and with near infrared as red"
 
 
-def _training(training: Outcome) -> str:
-    return page.section("Training", page.facts(training.metadata), note=training.summary)
+def _training(content: ReportContent) -> str:
+    """What the training was and took, and how it went; all else that it recorded is in the run's own metadata."""
+    told = content.training.metadata
+    facts = page.facts({name: told[key] for key, name in TRAINING.items() if key in told})
+    curve = ""
+    if content.loss_curve is not None:
+        alt = f"Loss curve. {content.training.summary}."
+        curve = page.pictures([page.picture(content.loss_curve, alt, "Loss on train and val, epoch by epoch.")])
+    return page.section("Training", facts, curve, note=content.training.summary)
 
 
 def _provenance(metrics: Metrics) -> str:

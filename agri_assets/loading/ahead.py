@@ -1,13 +1,67 @@
 """Reading ahead: the next few items are made by a thread while the current one is used."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 DEPTH = 4
 """Items made ahead of use: enough to hide the reading of one shard behind some training steps."""
+
+
+def read_ahead(items: Iterator[T], depth: int = DEPTH) -> Iterator[T]:
+    """The same items, taken by a thread before they are asked for; whatever error that raises is raised here.
+
+    Args:
+        items: Used by that thread alone.
+        depth: How many to take ahead.
+    """
+    ahead: _Ahead[T] = _Ahead(items, depth)
+    try:
+        yield from ahead.items()
+    finally:
+        ahead.close()
+
+
+class _Ahead(Generic[T]):
+    """A thread that takes an item for each leave it is given.
+
+    Plain queues instead of futures: to ask for an item that is ready must not wake and await the thread.
+    """
+
+    def __init__(self, items: Iterator[T], depth: int) -> None:
+        self._items = items
+        self._leave: SimpleQueue[bool] = SimpleQueue()
+        self._taken: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
+        self._open = True
+        for _ in range(depth):
+            self._leave.put(True)
+        self._thread = threading.Thread(target=self._take, name="read-ahead", daemon=True)
+        self._thread.start()
+
+    def items(self) -> Iterator[T]:
+        while not isinstance(taken := self._taken.get(), BaseException):
+            self._leave.put(True)
+            yield taken[0]
+        if not isinstance(taken, StopIteration):
+            raise taken
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._open = False
+        self._leave.put(False)
+        self._thread.join()
+
+    def _take(self) -> None:
+        while self._leave.get() and self._open:
+            try:
+                self._taken.put((next(self._items),))
+            except BaseException as error:  # a thread has nobody else to tell it to
+                self._taken.put(error)
+                return
 
 
 class ReadAhead(Generic[T]):

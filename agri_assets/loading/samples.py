@@ -15,7 +15,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.errors import SplitError
 from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import tile_id
-from agri_assets.splits.chosen import NAMELESS, Kind, TileSamples, chosen
+from agri_assets.splits.chosen import NAMELESS, Kind, Kinds, TileSamples, chosen
 from agri_assets.splits.settings import Role
 from agri_assets.splits.shards import positions
 from agri_assets.splits.summary import materialise, read_summary
@@ -150,8 +150,9 @@ def position_samples(
     col: NDArray[Any],
     dates: Sequence[str | None],
     cells: Sequence[str],
+    labels: NDArray[Any] | None = None,
 ) -> SampleTable:
-    """Samples of one tile without labels, at most one per position.
+    """Samples of one tile, at most one per slot and position.
 
     Args:
         tile: The tile.
@@ -160,6 +161,7 @@ def position_samples(
         col: Column of its position.
         dates: Its day of acquisition (ISO).
         cells: Its ground cell.
+        labels: Whether it is agricultural; without them all labels are 0 and mean nothing.
     """
     cell = np.full((int(row.max(initial=-1)) + 1, int(col.max(initial=-1)) + 1), -1, dtype=np.int32)
     names = {name: code for code, name in enumerate(dict.fromkeys(cells))}
@@ -171,9 +173,25 @@ def position_samples(
         mine = np.flatnonzero(slot == number)
         codes_of[row[mine], col[mine]] = codes[mine]
     places = TilePlaces(tile, day, tuple(days), tuple(names), cell)
-    count = len(slot)
-    columns = (np.zeros(count, np.int16), _small(slot), _small(row), _small(col))
-    return SampleTable((places,), *columns, np.zeros(count, np.uint8), np.zeros(count, np.uint8), NAMELESS)
+    # NAMELESS has a kind for each label, in order
+    label = np.zeros(len(slot), np.uint8) if labels is None else labels.astype(np.uint8)
+    columns = (np.zeros(len(slot), np.int16), _small(slot), _small(row), _small(col))
+    return SampleTable((places,), *columns, label, label, NAMELESS)
+
+
+def joined(tables: Sequence[SampleTable]) -> SampleTable:
+    """Tables as one, in their order."""
+    places = tuple(place for table in tables for place in table.places)
+    first = np.cumsum([0, *(len(table.places) for table in tables)]).tolist()
+    tile = np.concatenate([table.tile + start for table, start in zip(tables, first, strict=False)])
+    kinds = Kinds()
+    # Kinds counts from 1, tables from 0
+    codes = [np.array([kinds.code(kind) - 1 for kind in table.kinds], dtype=np.uint8) for table in tables]
+    kind = np.concatenate([numbers[table.kind] for numbers, table in zip(codes, tables, strict=True)])
+    slot, row, col, label = (
+        np.concatenate([getattr(table, name) for table in tables]) for name in ("slot", "row", "col", "label")
+    )
+    return SampleTable(places, _small(tile), slot, row, col, label, kind, tuple(kinds))
 
 
 def _columns(found: TileSamples, code: int) -> list[tuple[NDArray[Any], ...]]:

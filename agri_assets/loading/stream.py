@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agri_assets.errors import TrainingError
-from agri_assets.loading.ahead import ReadAhead
+from agri_assets.loading.ahead import read_ahead
 from agri_assets.loading.augment import NONE, Augmentation, choose_orientations, orient
 from agri_assets.loading.balance import balanced_draw, renumbered
 from agri_assets.loading.order import PIECE, WHOLE, Batches, Index, Numbers, Share, batches_of, epoch_order
@@ -156,12 +156,7 @@ class TileStream:
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the current epoch, in order, read ahead by a thread."""
         epoch = self.epoch
-        ahead = ReadAhead(lambda number: self.read(epoch, number), len(self))
-        try:
-            for number in range(len(self)):
-                yield ahead.get(number)
-        finally:
-            ahead.close()
+        yield from read_ahead(self.read(epoch, number) for number in range(len(self)))
 
     def __getstate__(self) -> dict[str, object]:
         """Open stores and pixels stay behind: a worker opens its own."""

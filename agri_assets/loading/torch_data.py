@@ -4,6 +4,7 @@ Batch `b` of an epoch is made by worker `b % workers`, and the loader takes batc
 the stream's own, whatever the number of workers.
 """
 
+import itertools
 import math
 import multiprocessing
 import os
@@ -17,15 +18,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from agri_assets.loading.ahead import DEPTH, ReadAhead
+from agri_assets.loading.ahead import DEPTH, read_ahead
 from agri_assets.loading.augment import NONE, Augmentation
 from agri_assets.loading.order import WHOLE, Share
 from agri_assets.loading.ring import Filled, Ring, TensorBatch
 from agri_assets.loading.samples import SampleTable
 from agri_assets.loading.stream import Batch, Empty, TileStream, fresh
 
-AHEAD = 512
-"""Samples that each worker makes ahead, at least: about two shards of them, to use while the next ones are read."""
+AHEAD = 768
+"""Samples that each worker makes ahead, at least: about three shards of them, to use while the next ones are read."""
 
 LEAST_AHEAD = 2
 """Batches that each worker makes ahead, at least."""
@@ -107,12 +108,7 @@ class TileLoader(DataLoader[TensorBatch]):
         """The batches of the epoch, from the first one that was chosen."""
         # not our own length: torch remembers that of the first time, which may have begun in the middle of an epoch
         assert isinstance(self.dataset, BatchDataset)
-        batches, count = super().__iter__(), len(self.dataset)
-        ahead: ReadAhead[TensorBatch] = ReadAhead(lambda _: next(batches), count)
-        try:
-            yield from map(ahead.get, range(count))
-        finally:
-            ahead.close()
+        yield from read_ahead(itertools.islice(super().__iter__(), len(self.dataset)))
 
     def __len__(self) -> int:
         """Batches that the next iteration gives; torch's own would remember those of an epoch begun in its middle."""

@@ -7,12 +7,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from agri_assets.errors import ModelError
+from agri_assets.errors import ModelError, first_line
 from agri_assets.models.keras_parts import FusedBatchNormalization
 from agri_assets.models.weights import Arrays, get_weights, load_weights
 from agri_assets.objects import local_copy, locate
-
-HUB = "hub"
+from agri_assets.training.recipe import HUB
 
 FIRST = "conv1_conv/kernel"
 """The weights of ResNet-50 that see the bands, (7, 7, bands, 64)."""
@@ -71,7 +70,7 @@ def _from_hub() -> Arrays:
         return get_weights(keras.applications.ResNet50(weights="imagenet", include_top=False), "keras")
     except Exception as error:  # Keras wraps whatever its download meets in a plain Exception
         raise ModelError(
-            f"pretrained: hub: weights of ResNet-50 cannot be had ({_first_line(error)}); name a file instead"
+            f"pretrained: hub: weights of ResNet-50 cannot be had ({first_line(error)}); name a file instead"
         ) from None
 
 
@@ -87,7 +86,7 @@ def _from_file(path: Path, bands: int) -> Arrays:
         with local_copy(path) as file:
             return _saved_whole(file) if path.suffix == ".keras" else _saved_weights(file, bands)
     except Exception as error:  # a file may be damaged in as many ways as there are formats
-        raise ModelError(f"pretrained: {path}: not weights of ResNet-50 ({_first_line(error)}); name another") from None
+        raise ModelError(f"pretrained: {path}: not weights of ResNet-50 ({first_line(error)}); name another") from None
 
 
 def _saved_whole(file: Path) -> Arrays:
@@ -107,7 +106,3 @@ def _filled(file: Path, bands: int) -> Arrays:
     trunk = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(None, None, bands))
     trunk.load_weights(file)
     return get_weights(trunk, "keras")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -90,11 +90,12 @@ def load_predictor(run_folder: Path) -> Predictor:
     outputs = len(contract.classes) or 1
     network = build_network(contract.model, len(contract.bands), contract.tile_size, contract.options, outputs)
     set_weights(network, contract.framework, arrays, str(path))
-    forward = _torch_forward if contract.framework == "torch" else _keras_forward
+    forward = torch_forward if contract.framework == "torch" else _keras_forward
     return Predictor(contract, forward(network, contract))
 
 
-def _torch_forward(network: Any, contract: ModelContract) -> Forward:
+def torch_forward(network: Any, contract: ModelContract) -> Forward:
+    """The forward pass of a torch network on the device that is there."""
     import torch
 
     from agri_assets.models.torch_parts import Standardise

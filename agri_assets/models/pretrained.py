@@ -8,14 +8,12 @@ import timm
 from timm.models import adapt_input_conv, load_state_dict
 from torch import Tensor
 
-from agri_assets.errors import ModelError
+from agri_assets.errors import ModelError, first_line
 from agri_assets.models.cnn_vit_hybrid import HybridOptions
 from agri_assets.models.options import parse_options
 from agri_assets.objects import local_copy, locate
 from agri_assets.store.fingerprint import file_digest
-from agri_assets.training.recipe import ModelName
-
-HUB = "hub"
+from agri_assets.training.recipe import HUB, ModelName
 
 State = dict[str, Tensor]
 
@@ -62,7 +60,7 @@ def _from_hub(name: str) -> State:
     try:
         network: Any = timm.create_model(name, pretrained=True)
     except Exception as error:  # whatever the hub's client and its network layers raise
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        told = first_line(error)
         raise ModelError(f"pretrained: hub: weights of {name} cannot be had ({told}); name a file instead") from None
     found: State = network.state_dict()
     return found
@@ -74,7 +72,7 @@ def _from_file(source: str) -> State:
         with local_copy(path) as file:
             found: State = load_state_dict(str(file))
     except Exception as error:  # a file may be damaged in as many ways as there are formats
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        told = first_line(error)
         raise ModelError(f"pretrained: {source}: not a file of weights ({told}); name another") from None
     return found
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from agri_assets.errors import TrainingError
+from agri_assets.errors import TrainingError, first_line
 from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged, sweep
 from agri_assets.training.history import History
@@ -52,7 +52,7 @@ def load_state(path: Path, model: Any) -> Progress:
     try:
         return _load(path, model)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        told = str(error).splitlines()[0]
+        told = first_line(error)
         raise TrainingError(f"{path}: not a usable checkpoint ({told}); delete it to start over") from None
 
 

@@ -9,6 +9,9 @@ from agri_assets.settings import Settings
 from agri_assets.training.presets import PRESETS, PresetName
 
 ModelName = Literal["resnet50", "efficientnet_b3", "cnn_vit_hybrid"]
+HUB = "hub"
+"""As `pretrained`: the published weights of the network's own library."""
+
 MODEL_NAMES: tuple[ModelName, ...] = ("resnet50", "efficientnet_b3", "cnn_vit_hybrid")
 
 Precision = Literal["32", "16-mixed", "bf16-mixed"]

@@ -34,6 +34,9 @@ from agri_assets.training.usage import Usage, combined
 FITS = {"torch": "agri_assets.training.torch_fit", "keras": "agri_assets.training.keras_fit"}
 """Per framework, the module with `prepare(recipe, name)` and `fit(task, recorder)`."""
 
+TrainVal = tuple[SampleTable, SampleTable]
+"""The samples to learn from, and those to choose the best epoch by."""
+
 LOCK_WAIT_S = 30.0
 """A retry may find its predecessor about to end with its parent; longer means that someone else trains this run."""
 
@@ -73,6 +76,37 @@ def train_model(
             raise
         ranks.tell(outcome)
         return outcome
+
+
+def train_on(
+    collection: Collection, paths: CollectionPaths, model: ModelName, plan: TrainingPlan, samples: TrainVal
+) -> Outcome:
+    """Train on samples of one's own choice, on this device, with the statistics of the split: for an experiment.
+
+    The live run of the model stays as it is.
+
+    Args:
+        collection: The collection.
+        paths: Where it lies.
+        model: One of the collection's models.
+        plan: Which run this is.
+        samples: Of train and of val.
+
+    Raises:
+        SplitError: The proof of the collection's split fails or is stale.
+        TrainingError: The loss is not finite.
+        StoreError: Another process trains this run.
+    """
+    # of the samples chosen here nothing is proved, and the contract says so
+    chosen = {"proof": "none", "fingerprint": plan.fingerprint}
+    split = check_splits(collection, paths).model_copy(update=chosen)
+    with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held_devices(paths.root, [device_name()]):
+        return run_stage(
+            plan.receipt,
+            plan.fingerprint,
+            lambda: _train(paths, model, plan, split, Ranks(), samples),
+            plan.name,
+        )
 
 
 def _follow(paths: CollectionPaths, model: ModelName, ranks: Ranks) -> Outcome:
@@ -120,20 +154,32 @@ def _require_torch(plan: TrainingPlan, model: ModelName, ranks: Ranks) -> None:
         raise TrainingError(f"{plan.name}: {model} trains on one device; start it without torchrun")
 
 
-def _train(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary, ranks: Ranks) -> Outcome:
+def _train(
+    paths: CollectionPaths,
+    model: ModelName,
+    plan: TrainingPlan,
+    split: SplitSummary,
+    ranks: Ranks,
+    samples: TrainVal | None = None,
+) -> Outcome:
     check_statistics(paths, split)
     ranks.tell((plan, split))
     started = time.monotonic()
-    task, recorder, usage = _fit(paths, model, plan, split, ranks)
+    task, recorder, usage = _fit(paths, model, plan, split, ranks, samples)
     return record(task, plan, paths.collection, recorder, time.monotonic() - started, usage)
 
 
 def _fit(
-    paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary, ranks: Ranks
+    paths: CollectionPaths,
+    model: ModelName,
+    plan: TrainingPlan,
+    split: SplitSummary,
+    ranks: Ranks,
+    samples: TrainVal | None = None,
 ) -> tuple[Task, Recorder, dict[str, float]]:
     """What each rank does: build the network, train it; the usage is that of all ranks."""
     ranks.busy = True
-    task = _task(paths, model, plan, split)
+    task = _task(paths, model, plan, split, samples)
     with Usage() as usage, _progress(plan, task, ranks) as progress:
         recorder = Recorder(plan.name, plan.recipe.epochs, plan.recipe.patience, progress)
         importlib.import_module(FITS[task.framework]).fit(task, recorder)
@@ -147,11 +193,13 @@ def _progress(plan: TrainingPlan, task: Task, ranks: Ranks) -> AbstractContextMa
     return meter(label, task.steps) if ranks.leads else nullcontext(Meter(label, task.steps))
 
 
-def _task(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary) -> Task:
+def _task(
+    paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: SplitSummary, samples: TrainVal | None
+) -> Task:
     framework, recipe = MODELS[model].framework, plan.recipe
     choose_backend(framework)
     importlib.import_module(FITS[framework]).prepare(recipe, plan.name)
-    train = _samples(paths, "train")
+    train, val = samples or (_samples(paths, "train"), _samples(paths, "val"))
     classes = target_classes(train) if recipe.fine_classes else ()
     network = build_network(model, len(split.bands), split.tile_size, recipe.options, outputs_for(classes))
     return Task(
@@ -162,7 +210,7 @@ def _task(paths: CollectionPaths, model: ModelName, plan: TrainingPlan, split: S
         network=network,
         split=split,
         train=train,
-        val=_samples(paths, "val"),
+        val=val,
         cubes={tile: paths.cube(tile) for tile in split.cubes},
         device=device_name(),
         folder=plan.folder,

@@ -10,7 +10,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
-from agri_assets.errors import TrainingError
+from agri_assets.errors import TrainingError, first_line
 from agri_assets.objects import local_copy
 from agri_assets.store.commit import staged, sweep
 from agri_assets.training.history import History
@@ -69,7 +69,7 @@ class TorchState:
                 state = torch.load(file, map_location=self.fabric.device, weights_only=True)
             self._put_back(state)
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            told = first_line(error)
             raise TrainingError(f"{path}: not a usable checkpoint ({told}); delete it to start over") from None
         history, running = History.model_validate(state["history"]), Running.model_validate(state["running"])
         step = int(state["step"])

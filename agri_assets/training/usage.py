@@ -11,6 +11,8 @@ from typing import TypeVar
 import psutil
 import torch
 
+from agri_assets.errors import first_line
+
 logger = logging.getLogger(__name__)
 W = TypeVar("W", bound="Watch")
 
@@ -83,7 +85,7 @@ class DeviceWatch(Watch):
             self.samples.append(torch.cuda.utilization())
         except (ImportError, RuntimeError) as error:
             # torch asks NVML by nvidia-ml-py, and not every driver answers
-            logger.info("no utilisation of the device is recorded: %s", str(error).splitlines()[0])
+            logger.info("no utilisation of the device is recorded: %s", first_line(error))
             self.asked = False
 
     def figures(self) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agri_assets.evaluation import paired
+from agri_assets.evaluation import intervals
 from agri_assets.evaluation.metrics import score
 from agri_assets.evaluation.paired import difference_interval, mcnemar
 
@@ -51,6 +51,6 @@ def test_pairing_narrows_the_interval():
 def test_blocks_do_not_matter_and_one_class_has_no_interval(monkeypatch):
     label, first, second, _, cell = made(300, 30)
     whole = difference_interval(label, (first, second), (0.5, 0.5), cell, "f1", 50)
-    monkeypatch.setattr(paired, "_BLOCK", 300 * 7)
+    monkeypatch.setattr(intervals, "_BLOCK", 300 * 7)
     assert difference_interval(label, (first, second), (0.5, 0.5), cell, "f1", 50) == whole
     assert difference_interval(np.zeros(300, int), (first, second), (0.5, 0.5), cell, "roc_auc", 50) is None

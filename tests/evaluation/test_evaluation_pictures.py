@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from agri_assets.evaluation.chips import Chip, contact_sheet, false_colour, true_colour
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
 from agri_assets.evaluation.drawing import LARGEST_PNG, small_png
+from agri_assets.evaluation.error_map import COLOURS, error_map_png
 from agri_assets.evaluation.metrics import score
+from agri_assets.loading.samples import joined, position_samples
 
 
 def made(n=3000):
@@ -66,3 +68,32 @@ def test_true_colour_picks_its_bands_and_never_brightens_twice():
     assert false_colour(stored, ("B04", "B03", "B02"), "dn8") is None
     grey = true_colour(pixels[0, :1], ("B08",), "reflectance")
     assert grey.shape == (8, 8, 3)
+
+
+def placed(tiles, edge=20):
+    """Every position of some tiles on two dates."""
+    slot, row, col = (axis.ravel() for axis in np.indices((2, edge, edge)))
+    dates = [f"2024-01-0{number + 1}" for number in slot]
+    return joined([position_samples(tile, slot, row, col, dates, ["cell"] * len(slot)) for tile in tiles])
+
+
+@pytest.mark.parametrize("tiles", [1, 4, 9])
+def test_the_map_of_errors_shows_each_kind_where_it_is(tiles):
+    samples = placed([f"31TC{chr(65 + number)}" for number in range(tiles)])
+    label = (samples.col < 10).astype(np.int64)
+    probability = label.astype(np.float64)
+    plain = drawn_colours(error_map_png(samples, label, probability, 0.5))
+    missed = (samples.slot == 0) & (samples.row < 10) & (label == 1)
+    spurious = (samples.row >= 10) & (label == 0)
+    found = drawn_colours(error_map_png(samples, label, np.where(missed | spurious, 1 - probability, probability), 0.5))
+    # a quarter of the ground each, on one of two dates the one and on both the other
+    right, wrongly, lost = (found[colour] - plain[colour] for colour in COLOURS[1:])
+    assert wrongly == pytest.approx(lost, rel=0.05)
+    assert right == pytest.approx(-2 * lost, rel=0.05)
+
+
+def drawn_colours(png):
+    """Pixels by colour."""
+    image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    assert len(png) < LARGEST_PNG
+    return {name: int((image == ImageColor.getrgb(name)).all(axis=2).sum()) for name in COLOURS}

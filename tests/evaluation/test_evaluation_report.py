@@ -78,6 +78,7 @@ def test_the_page_needs_nothing_beside_it_and_says_everything_in_words(study):
         "Confusion matrix",
         "Reliability",
         "Worst mistakes",
+        "Errors on the ground",
     }
     assert all(path.stat().st_size < 80_000 for path in outcome.pictures.values())
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agri_assets.errors import SplitError, TrainingError
-from agri_assets.loading.ahead import ReadAhead
+from agri_assets.loading.ahead import ReadAhead, read_ahead
 from agri_assets.loading.augment import Augmentation, choose_orientations, orient
 from agri_assets.loading.samples import load_samples
 from agri_assets.loading.stream import TileStream
@@ -153,3 +153,23 @@ def test_reading_ahead_is_bounded_and_ends():
     assert ahead.get(50) == 50
     ahead.close()
     assert max(number for number in made if number < 50) <= 8
+
+
+def test_items_are_taken_ahead_in_order_and_no_further_than_wanted():
+    taken = []
+    items = read_ahead((taken.append(number) or number for number in range(100)), depth=3)
+    assert [next(items) for _ in range(10)] == list(range(10))
+    items.close()
+    assert 10 <= len(taken) <= 13
+    assert list(read_ahead(iter(range(7)), depth=3)) == list(range(7))
+
+
+def test_an_error_comes_where_the_item_would_have():
+    def items():
+        yield from range(3)
+        raise OSError("gone")
+
+    ahead = read_ahead(items())
+    assert [next(ahead) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)

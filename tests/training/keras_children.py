@@ -1,12 +1,9 @@
 """A Keras network that trains in a moment, and trainings of it in processes that are killed at a chosen place."""
 
-import os
-import signal
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from tests.training.children import CONTEXT, _die_in
+from tests.training import children
 
 MODEL = "resnet50"
 
@@ -27,23 +24,15 @@ def tiny_network(bands: int, tile_size: int, options: Mapping[str, Any], outputs
 
 def trained(world: Any, recipe: Mapping[str, Any]) -> None:
     """Train in another process, whose settings of the backend are its own."""
-    child = CONTEXT.Process(target=_train, args=(world, dict(recipe)))
+    child = children.CONTEXT.Process(target=_train, args=(world, dict(recipe)))
     child.start()
     child.join(120)
     assert child.exitcode == 0, f"ended with {child.exitcode}"
 
 
 def killed_at(place: str, count: int, world: Any, recipe: Mapping[str, Any]) -> None:
-    """Train in another process, which ends itself by SIGKILL when it comes to a place for the `count`-th time."""
-    child = CONTEXT.Process(target=_train_and_die, args=(place, count, world, dict(recipe)))
-    child.start()
-    child.join(120)
-    assert child.exitcode == -signal.SIGKILL, f"ended with {child.exitcode}"
-
-
-def _train_and_die(place: str, count: int, world: Any, recipe: dict[str, Any]) -> None:
-    PLACES[place](count)
-    _train(world, recipe)
+    """See `children.killed_at`."""
+    children.killed_at(place, count, world, recipe, PLACES, _train)
 
 
 def _train(world: Any, recipe: dict[str, Any]) -> None:
@@ -57,37 +46,16 @@ def _train(world: Any, recipe: dict[str, Any]) -> None:
     train_model(world.collection, world.paths, MODEL, recipe)
 
 
-def _in_step(count: int) -> None:
-    from agri_assets.training.recorder import Recorder
-
-    _die_in(Recorder, "step", count)
-
-
 def _in_validation(count: int) -> None:
     from agri_assets.training.keras_model import TileTraining
 
-    _die_in(TileTraining, "predict_on_batch", count)
+    children.die_in(TileTraining, "predict_on_batch", count)
 
 
 def _in_checkpoint(count: int) -> None:
     from agri_assets.training import keras_state
 
-    def half_written(save: Callable[..., None], arrays: Any, path: Path, **rest: Any) -> None:
-        save(arrays, path)
-        os.truncate(path, path.stat().st_size // 2)
-
-    _die_in(keras_state, "save_file", count, half_written)
+    children.die_in(keras_state, "save_file", count, children.half_written)
 
 
-def _after_best_weights(count: int) -> None:
-    from agri_assets.training.task import Task
-
-    _die_in(Task, "save_best", count, lambda save, *args: save(*args))
-
-
-PLACES = {
-    "step": _in_step,
-    "validation": _in_validation,
-    "checkpoint": _in_checkpoint,
-    "best weights": _after_best_weights,
-}
+PLACES = {**children.PLACES, "validation": _in_validation, "checkpoint": _in_checkpoint}

@@ -2,7 +2,6 @@
 
 import shutil
 
-import numpy as np
 import psutil
 import pytest
 
@@ -10,7 +9,7 @@ from agri_assets.errors import TrainingError
 from agri_assets.models.weights import WEIGHTS_FILE, load_weights
 from agri_assets.training.plan import plan_training
 from agri_assets.training.run import train_model
-from tests.training.children import killed_at
+from tests.training.children import killed_at, require_same
 
 MODEL = "cnn_vit_hybrid"
 
@@ -40,17 +39,6 @@ def straight(built, tmp_path_factory):
     paths = type(built.paths)(folder, "tiny")
     outcome = train_model(built.collection, paths, MODEL, {**RECIPE, "checkpoint_minutes": 1})
     return load_weights(outcome.path / WEIGHTS_FILE), outcome.tables["epochs"].rows
-
-
-def require_same(outcome, straight):
-    wanted, epochs = straight
-    found = load_weights(outcome.path / WEIGHTS_FILE)
-    assert found.keys() == wanted.keys()
-    for name, array in wanted.items():
-        np.testing.assert_array_equal(found[name], array)
-    for row, other in zip(outcome.tables["epochs"].rows, epochs, strict=True):
-        for name in ("loss", "val_loss", "val_auc", "learning_rate", "samples"):
-            assert row[name] == other[name]
 
 
 @pytest.mark.parametrize(
