@@ -27,6 +27,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.memory --quick
 	$(BIN)/python -m benchmarks.training --quick
 	$(BIN)/python -m benchmarks.evaluation --quick
+	$(BIN)/python -m benchmarks.land_map --quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

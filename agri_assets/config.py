@@ -69,6 +69,8 @@ class Collection(Settings):
             )
         if len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands name one band twice: {', '.join(self.bands)}")
+        if self.map.stride and self.tile_size % self.map.stride:
+            raise ValueError(f"map.stride must divide tile_size {self.tile_size}, got {self.map.stride}")
         return self
 
     @property

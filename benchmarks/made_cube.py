@@ -44,7 +44,7 @@ def made_cube(path: Path, size: int, slots: int = 1) -> Path:
 
     Args:
         path: Where to; kept if it is there already.
-        size: Pixels along one side: whole shards.
+        size: Pixels along one side.
         slots: Dates.
     """
     if (path / "zarr.json").exists():
@@ -55,7 +55,8 @@ def made_cube(path: Path, size: int, slots: int = 1) -> Path:
     writer = ShardWriter.open(path, BANDS_ARRAY, 0, info, document)
     blocks = [_pixels(number, info.shard_size) for number in range(DISTINCT)]
     for number, (y, x) in enumerate(info.shards):
-        writer.write(y, x, blocks[number % DISTINCT])
+        height, width = info.shard_shape(y, x)
+        writer.write(y, x, np.ascontiguousarray(blocks[number % DISTINCT][:, :height, :width]))
     first = path / BANDS_ARRAY / "c" / "0"
     for slot in range(1, slots):
         shutil.copytree(first, first.with_name(str(slot)), copy_function=os.link)

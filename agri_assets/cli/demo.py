@@ -91,10 +91,13 @@ def show_results(paths: CollectionPaths, tiles: Sequence[str]) -> None:
     console = Console(width=max(100, Console().width))
     console.print()
     console.print(table)
-    champion = read_json(paths.champion)["model"] if paths.champion.exists() else "none (see the comparison)"
-    lines = [f"Champion: {champion}", *(f"Report:   {path}" for path in reports)]
+    champion = read_json(paths.champion) if paths.champion.exists() else {"model": "none (see the comparison)"}
+    lines = [f"Champion: {champion['model']}", *(f"Report:   {path}" for path in reports)]
     lines.append(f"Compare:  {paths.comparison / 'comparison.html'}")
-    lines += [f"Map:      {paths.map(tile)}" for tile in tiles]
+    lines += [f"Map:      {paths.map(tile).with_suffix('.html')}" for tile in tiles]
+    lines += [f"          {paths.map(tile)}" for tile in tiles]
+    if "run" in champion:
+        lines.append(f"Bundle:   {paths.bundle(champion['model'], champion['run'])}")
     lines.append("Web UI:   make dev   (then open http://localhost:3000)")
     for line in lines:
         print(line)

@@ -13,9 +13,9 @@ UNDEFINED = "n/a"
 Cell = str | int | float | bool | None
 
 
-def page(title: str, head: str, body: Iterable[str]) -> str:
-    """A whole HTML document with its style inside; `head` and `body` are HTML."""
-    style = files("agri_assets.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+def page(title: str, head: str, body: Iterable[str], style: str = "") -> str:
+    """A whole HTML document with its style inside; `head` and `body` are HTML, `style` is what it has of its own."""
+    style = files("agri_assets.evaluation").joinpath("page.css").read_text(encoding="utf-8") + style
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

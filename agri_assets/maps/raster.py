@@ -1,4 +1,4 @@
-"""Maps as Cloud-Optimised GeoTIFFs on the cube's grid; one position's value fills its whole square of pixels."""
+"""Maps as Cloud-Optimised GeoTIFFs on the cube's grid; one value fills its whole square of pixels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ COLOURS = {OTHER: (186, 196, 205, 255), AGRICULTURAL: (230, 159, 0, 255), NODATA
 BLOCK = 512
 """Edge of a block, in pixels: the usual one of Cloud-Optimised GeoTIFFs."""
 
+CACHE_BYTES = 48 << 20
+"""What GDAL may keep of blocks: by default it is a twentieth of the machine's memory."""
+
 
 def classify(probability: npt.NDArray[np.float64], threshold: float) -> tuple[Bytes, Bytes]:
     """Classes and percentages of probabilities; NaN becomes nodata in both."""
@@ -40,7 +43,7 @@ class Layer:
     """One map to write.
 
     Attributes:
-        values: (rows, columns) of positions, `NODATA` where not mapped.
+        values: (rows, columns) of squares, `NODATA` where not mapped.
         description: Of the band.
         colours: RGBA by value, for maps of classes.
     """
@@ -59,20 +62,20 @@ def layers(probability: npt.NDArray[np.float64], threshold: float) -> tuple[Laye
     )
 
 
-def write_map(path: Path, grid: TileGrid, tile_size: int, layer: Layer, tags: Mapping[str, str]) -> None:
+def write_map(path: Path, grid: TileGrid, square: int, layer: Layer, tags: Mapping[str, str]) -> None:
     """Write a map atomically, strip by strip, so that memory does not grow with the height of the scene.
 
     Args:
         path: The Cloud-Optimised GeoTIFF.
         grid: The cube's grid.
-        tile_size: Edge of a position, in pixels.
+        square: Edge of a square, in pixels.
         layer: What to write.
         tags: Provenance.
     """
-    with staged(path) as staging:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), staged(path) as staging:
         plain = staging.with_name(f"{staging.name}.plain")
         try:
-            _write_plain(plain, grid, tile_size, layer, tags)
+            _write_plain(plain, grid, square, layer, tags)
             rasterio.shutil.copy(
                 plain, staging, driver="COG", compress="DEFLATE", blocksize=BLOCK, overview_resampling="NEAREST"
             )
@@ -80,7 +83,7 @@ def write_map(path: Path, grid: TileGrid, tile_size: int, layer: Layer, tags: Ma
             plain.unlink(missing_ok=True)
 
 
-def _write_plain(path: Path, grid: TileGrid, tile_size: int, layer: Layer, tags: Mapping[str, str]) -> None:
+def _write_plain(path: Path, grid: TileGrid, square: int, layer: Layer, tags: Mapping[str, str]) -> None:
     """A tiled GeoTIFF, from which GDAL makes the Cloud-Optimised one."""
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": NODATA, "compress": "DEFLATE"}
     blocks = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
@@ -90,15 +93,15 @@ def _write_plain(path: Path, grid: TileGrid, tile_size: int, layer: Layer, tags:
             file.write_colormap(1, layer.colours)
         file.descriptions = (layer.description,)
         file.update_tags(**tags)
-        for y, strip in _strips(grid, tile_size, layer.values):
+        for y, strip in _strips(grid, square, layer.values):
             file.write(strip, 1, window=Window(0, y, grid.width, strip.shape[0]))
 
 
-def _strips(grid: TileGrid, tile_size: int, values: Bytes) -> Iterator[tuple[int, Bytes]]:
-    """Strips (height, width) of pixels with their first row; pixels beyond the last whole position are nodata."""
+def _strips(grid: TileGrid, square: int, values: Bytes) -> Iterator[tuple[int, Bytes]]:
+    """Strips (height, width) of pixels with their first row; pixels beyond the last whole square are nodata."""
     rows, cols = values.shape
     bordered = np.pad(values, ((0, 1), (0, 1)), constant_values=NODATA)
-    across = np.minimum(np.arange(grid.width) // tile_size, cols)
+    across = np.minimum(np.arange(grid.width) // square, cols)
     for y in range(0, grid.height, BLOCK):
-        down = np.minimum(np.arange(y, min(y + BLOCK, grid.height)) // tile_size, rows)
+        down = np.minimum(np.arange(y, min(y + BLOCK, grid.height)) // square, rows)
         yield y, bordered[down[:, None], across]

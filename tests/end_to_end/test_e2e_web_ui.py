@@ -1,7 +1,6 @@
 """`dagster dev` in a real browser: the graph, its assets, partitions, checks and pictures are there."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,16 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium
+
 pytestmark = pytest.mark.e2e
-
-
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is missing in CI; .ci/run installs it")
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    return found
 
 
 @pytest.fixture(scope="module")
