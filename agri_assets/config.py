@@ -45,6 +45,7 @@ class Collection(Settings):
         dask: Where cubes of scenes are built: `threads`, `processes`, or the address of a Dask scheduler (`tcp://host:port`).
         recipe: The recipe shared by all models.
         models: Per model, what differs from `recipe`; absent models are not trained.
+        licence: Of weights that are trained on it; bundles and their cards say it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Collection(Settings):
     models: dict[ModelName, dict[str, Any]] = Field(default_factory=_all_models)
     evaluation: EvaluationSettings = EvaluationSettings()
     map: MapSettings = MapSettings()
+    licence: str = Field(default="unspecified: the terms of the training data apply", min_length=1)
 
     @model_validator(mode="after")
     def _coherent(self) -> "Collection":

@@ -99,6 +99,7 @@ class Task:
             weights=self.trained.weights_digest,
             clouds=self.collection.clouds,
             resampling=self.collection.resampling,
+            licence=self.collection.licence,
             limits=[self.collection.map.min_clear, self.collection.split.min_valid],
         )
 
@@ -190,6 +191,7 @@ def _contract(task: Task, folder: Path, agreement: Agreement, int8: Int8) -> Bun
         warnings=warnings_for(metrics, task.split.warnings, collection.source.kind),
         agreement=agreement,
         int8=int8,
+        licence=collection.licence,
         files={path.name: file_digest(path) for path in sorted(folder.iterdir())},
         software={name: version(name) for name in SOFTWARE},
     )

@@ -18,9 +18,6 @@ ONNX_FILE, INT8_FILE, CARD_FILE = "model.onnx", "model.int8.onnx", "README.md"
 INPUT, OUTPUT = "counts", "probability"
 """Names in the ONNX graphs: stored counts (b, bands, edge, edge) as uint16, and what is probable of them (b,)."""
 
-LICENCE = "unspecified: the terms of the training data apply"
-"""Of the weights, where nobody said anything else."""
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +125,7 @@ class BundleContract(ModelContract):
     warnings: tuple[str, ...] = ()
     agreement: Agreement
     int8: Int8
-    licence: str = LICENCE
+    licence: str
     files: dict[str, str]
     software: dict[str, str]
 

@@ -109,6 +109,7 @@ def write_bundle(folder: Path, run: Path, **known) -> BundleContract:
             "int8": Int8(calibration=32, tiles=1, speedup=1.0, tiles_per_s=1.0, shipped=True, **half),
             "files": {name: file_digest(folder / name) for name in (ONNX_FILE, INT8_FILE)},
             "software": {},
+            "licence": "MIT",
             **known,
         }
     )

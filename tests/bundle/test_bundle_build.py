@@ -87,7 +87,14 @@ def test_the_card_shows_figures_with_intervals(reported, built):
     assert f"| ROC AUC | {metrics.roc_auc:.4f} | {low:.4f} to {high:.4f} |" in card
     for name in metrics.by_class:
         assert f"| {name} |" in card
-    for said in ("agri-assets predict", "proved disjoint", "B04", "Licence", "### The 8-bit network", "(roc.png)"):
+    for said in (
+        "agri-assets predict",
+        "proved disjoint",
+        "B04",
+        "Licence of the weights: unspecified",
+        "### The 8-bit network",
+        "(roc.png)",
+    ):
         assert said in card
     assert (built.path / "roc.png").exists()
 
