@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from agri_assets.bundle.contract import INPUT, OUTPUT
 from agri_assets.errors import ModelError
@@ -46,8 +46,7 @@ class Portable(nn.Module):
         if self.turns > 1:
             tiles = torch.cat([_turned(tiles, turn) for turn in range(self.turns)])
         logits = self._logit(self._outputs(tiles)).reshape(self.turns, -1)
-        # the logit of the mean of probabilities, without the rounding of probabilities near 1
-        logit = torch.logsumexp(logsigmoid(logits), 0) - torch.logsumexp(logsigmoid(-logits), 0)
+        logit = logits[0] if self.turns == 1 else _mean_logit(logits)
         if self.temperature != 1.0:
             logit = logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT) / self.temperature
         return torch.sigmoid(logit)
@@ -64,6 +63,14 @@ class Portable(nn.Module):
         if not self.agricultural:
             return outputs[:, 0]
         return torch.logsumexp(outputs[:, self.agricultural], 1) - torch.logsumexp(outputs[:, self.other], 1)
+
+
+def _mean_logit(logits: Tensor) -> Tensor:
+    """The logit of the mean probability of logits (orientations, b), without the rounding of probabilities near 1.
+
+    By softplus: onnxruntime's sigmoid is right to seven digits of 1, so that the logarithm of a small one is not.
+    """
+    return torch.logsumexp(-softplus(-logits), 0) - torch.logsumexp(-softplus(logits), 0)
 
 
 def _turned(tiles: Tensor, orientation: int) -> Tensor:

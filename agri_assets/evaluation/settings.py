@@ -35,4 +35,4 @@ class EvaluationSettings(Settings):
     champion_metric: Literal["roc_auc", "f1", "accuracy", "pr_auc"] = "roc_auc"
     champion_margin: float = Field(default=0.0, ge=0)
     champion_minimum: float = Field(default=0.6, ge=0, le=1)
-    champion_ece: float = Field(default=0.15, gt=0, le=1)
+    champion_ece: float = Field(default=0.25, gt=0, le=1)

@@ -90,12 +90,17 @@ def test_certain_logits_stay_certain(made_run, tiles, tmp_path):
     from agri_assets.models.weights import WEIGHTS_FILE, load_weights, save_weights
     from agri_assets.store.fingerprint import file_digest
 
+    pixels = tiles(40, ModelContract.load(run))
+    probability = load_predictor(run).predict(pixels)
+    logits = np.log(probability / (1 - probability))
     arrays = load_weights(run / WEIGHTS_FILE)
-    arrays["backbone.head.weight"] *= 30
+    # logits up to 24: certain in 64 bits, and one in 32
+    for name in ("weight", "bias"):
+        arrays[f"backbone.head.{name}"] *= 24 / logits[np.abs(logits).argmax()]
     save_weights(run / WEIGHTS_FILE, arrays)
     digest = file_digest(run / WEIGHTS_FILE)
     ModelContract.load(run).model_copy(update={"weights_digest": digest}).save(run)
-    assert load_predictor(run).predict(tiles(40, ModelContract.load(run))).max() > 1 - 1e-9
+    assert load_predictor(run).predict(pixels).max() > 1 - 1e-9
     compare(run, tmp_path, tiles, 10.0, counts=(40,))
 
 

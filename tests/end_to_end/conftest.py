@@ -24,7 +24,7 @@ collections:
       resnet50: {}
       efficientnet_b3: {}
       cnn_vit_hybrid: {options: {width: 64, depth: 1}}
-    evaluation: {champion_minimum: 0.0, bootstrap: 100}
+    evaluation: {champion_minimum: 0.0, champion_ece: 1.0, bootstrap: 100}
   eurosat:
     source:
       kind: archive

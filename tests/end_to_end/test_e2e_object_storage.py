@@ -48,7 +48,7 @@ collections:
     recipe: {{epochs: 2, batch_size: 64, workers: 0}}
     models:
       {MODEL}: {{options: {{width: 32, depth: 1, heads: 2}}}}
-    evaluation: {{champion_minimum: 0.0, bootstrap: 100}}
+    evaluation: {{champion_minimum: 0.0, champion_ece: 1.0, bootstrap: 100}}
 """
 
 
