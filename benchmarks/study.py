@@ -27,6 +27,7 @@ from agri_assets.models.predictor import load_predictor
 from agri_assets.splits.summary import read_summary
 from agri_assets.store.commit import write_json
 from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome, read_outcome
 from benchmarks.results_file import Row, publish
 
 WORK = Path(__file__).parent / ".work" / "study"
@@ -73,15 +74,14 @@ def own_root(paths: CollectionPaths) -> Path:
     return WORK
 
 
-def train(collection: str, root: Path, model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def train(collection: str, root: Path, model: str, settings: Mapping[str, Any]) -> Outcome:
     """What a training by the plain command recorded; it goes on, or is found done, where it was begun before."""
     result = root / "outcome.json"
     given = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
     command = [sys.executable, "-m", "agri_assets.training", "--collection", collection, "--model", model, *given]
     environment = {**os.environ, "AGRI_DATA_ROOT": str(root)}
     subprocess.run([*command, "--result", str(result)], env=environment, check=True)
-    outcome: dict[str, Any] = json.loads(result.read_text())
-    return outcome
+    return read_outcome(result)
 
 
 def scores(run: Path, collection: Collection, tables: Mapping[str, SampleTable], cubes: Mapping[str, Path]) -> Row:
@@ -111,7 +111,7 @@ def study(name: str, collection: Collection, paths: CollectionPaths, epochs: int
             outcome = train(
                 collection.name, root, model, {**settings, "seed": seed, **({"epochs": epochs} if epochs else {})}
             )
-            run, told = Path(outcome["path"]), outcome["metadata"]
+            run, told = outcome.path, outcome.metadata
             done = run / "study.json"
             if not done.exists():
                 write_json(done, dict(scores(run, collection, tables, cubes)))
@@ -120,9 +120,9 @@ def study(name: str, collection: Collection, paths: CollectionPaths, epochs: int
                     "variant": variant,
                     "seed": seed,
                     "parameters": ModelContract.load(run).parameters,
-                    "epochs": told["epochs"],
-                    "samples_per_s": round(told["samples_per_s"], 1),
-                    "val_roc_auc": round(told["val_roc_auc"], 4),
+                    "epochs": int(told["epochs"] or 0),
+                    "samples_per_s": round(float(told["samples_per_s"] or 0), 1),
+                    "val_roc_auc": round(float(told["val_roc_auc"] or 0), 4),
                     **{key: round(value, 4) for key, value in json.loads(done.read_text()).items()},
                 }
             )
