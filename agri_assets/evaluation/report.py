@@ -143,8 +143,8 @@ def _make(subject: Subject, run: str) -> Outcome:
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], groups)
     ece = score(frames["test"]["label"].to_numpy(), unscaled, metrics.threshold).ece
     flattered = read_random_split(subject.paths, subject.model, subject.run)
-    metrics = metrics.model_copy(update={"random_split": flattered.scores if flattered else None})
-    metrics = metrics.model_copy(update={"temperature": temperature, "ece_unscaled": ece, **_argued(frames, metrics)})
+    known = {"temperature": temperature, "ece_unscaled": ece, "random_split": flattered.scores if flattered else None}
+    metrics = metrics.model_copy(update={**known, **_argued(frames, metrics)})
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])
     pictures = draw(metrics, frames["test"], chips)

@@ -1,7 +1,5 @@
 """Tiny trained-looking runs and bundles of them, made once: an export takes seconds."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +17,7 @@ from agri_assets.models.weights import WEIGHTS_FILE, get_weights, load_weights, 
 from agri_assets.samples.writer import write_samples
 from agri_assets.scenes.settings import CloudSettings
 from agri_assets.store.fingerprint import file_digest
-
-_STUDIES = Path(__file__).parents[1] / "evaluation" / "studies.py"
+from tests.evaluation import studies as made_studies
 
 TINY = {"trunk": "test_resnet", "stride": 4, "width": 16, "depth": 1, "heads": 2}
 """Options of the hybrid that make it the smallest network there is."""
@@ -140,11 +137,7 @@ def products(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def studies():
-    spec = importlib.util.spec_from_file_location("made_studies_for_bundles", _STUDIES)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return made_studies
 
 
 @pytest.fixture(scope="session")

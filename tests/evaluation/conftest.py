@@ -1,27 +1,16 @@
 """Made collections, built once; each test works on its own copy of the folder."""
 
-import importlib.util
 import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-_STUDIES = Path(__file__).parent / "studies.py"
-
-
-def load_studies():
-    spec = importlib.util.spec_from_file_location("made_studies", _STUDIES)
-    studies = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = studies
-    spec.loader.exec_module(studies)
-    return studies
+from tests.evaluation import studies as made_studies
 
 
 @pytest.fixture(scope="session")
 def studies():
-    return load_studies()
+    return made_studies
 
 
 @pytest.fixture(scope="session")

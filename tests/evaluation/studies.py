@@ -1,11 +1,8 @@
 """A made collection whose pixels tell the label, and runs of a model that reads them; for evaluation and maps."""
 
-import importlib.util
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -19,16 +16,7 @@ from agri_assets.store.commit import write_json
 from agri_assets.store.fingerprint import fingerprint, run_name
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
-
-_WORLDS = Path(__file__).parents[1] / "splits" / "worlds.py"
-
-
-def load_worlds() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_worlds_for_evaluation", _WORLDS)
-    worlds = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = worlds
-    spec.loader.exec_module(worlds)
-    return worlds
+from tests.splits import worlds
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,6 @@ class Study:
 
 def scene_study(root: Path) -> Study:
     """Two overlapping tiles of two dates; a position is as bright as it holds cropland, give or take some."""
-    worlds = load_worlds()
     world = worlds.two_tiles(root).build()
     random = np.random.default_rng(1)
     for tile, path in world.cubes.items():
@@ -104,7 +91,6 @@ def scene_study(root: Path) -> Study:
 
 def archive_study(root: Path) -> Study:
     """An archive with published lists for val and test."""
-    worlds = load_worlds()
     for name in ("val", "test"):
         (root / name).write_text("made\n")
     collection, paths = worlds.made_archive(root, {name: str(root / name) for name in ("val", "test")})

@@ -1,26 +1,18 @@
 """The made scene collection of the evaluation tests, with a champion to map with."""
 
-import importlib.util
 import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from agri_assets.splits.summary import read_summary
 from agri_assets.store.commit import write_json
-
-_STUDIES = Path(__file__).parents[1] / "evaluation" / "studies.py"
+from tests.evaluation import studies as made_studies
 
 
 @pytest.fixture(scope="session")
 def studies():
-    spec = importlib.util.spec_from_file_location("made_studies_for_maps", _STUDIES)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return made_studies
 
 
 @pytest.fixture(scope="session")
