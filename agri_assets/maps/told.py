@@ -17,6 +17,8 @@ from agri_assets.maps.task import Made, Task
 from agri_assets.store.fingerprint import fingerprint, run_name
 from agri_assets.store.receipt import Outcome, Scalar
 
+MADE = "Made sample scenes: this map shows that the path works and says nothing about the real world."
+
 
 def provenance_tags(task: Task, made: Made) -> dict[str, str]:
     """Provenance, as tags of the files."""
@@ -112,7 +114,7 @@ def page_content(task: Task, made: Made, outcome: Outcome) -> MapContent:
         cards=_cards(outcome),
         facts=_facts(task, made),
         proof=made.proof,
-        warnings=outcome.warnings,
+        warnings=(*((MADE,) if task.collection.source.kind == "sample" else ()), *outcome.warnings),
     )
 
 

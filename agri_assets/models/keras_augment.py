@@ -1,10 +1,64 @@
-"""Augmentation of whole batches by Keras on the device: radiometry on stored counts, mixing on standardised numbers."""
+"""Augmentation of whole batches by Keras on the device: geometry and radiometry on stored counts, then mixing.
 
+Only mixing works on standardised numbers.
+"""
+
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+
+HALF = 0.5
+"""Where less than this share of an interpolated pixel is known, it is nodata."""
+
+
+class Geometry(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """Random scale, proportions and angle about a random centre, per sample, by bilinear interpolation.
+
+    A place (x, y) of the changed tile shows what lies at `zoom * turn(angle) @ (x * aspect, y / aspect)` of the tile,
+    shifted as far as a window that is smaller than the tile can be; what lies beyond the edge is its mirror image.
+    Where 0 is nodata it takes no part in interpolation.
+    """
+
+    def __init__(self, *, zoom: float, rotation: bool, nodata: bool, **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.zoom, self.rotation, self.nodata = zoom, rotation, nodata
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def call(self, counts: Any) -> Any:
+        """Counts (b, edge, edge, bands) to changed ones; untouched where nothing is asked for."""
+        if not (self.zoom or self.rotation):
+            return counts
+        if not self.nodata:
+            return self._sampled(counts)
+        known = keras.ops.cast(counts > 0, "float32")
+        total, share = keras.ops.split(self._sampled(keras.ops.concatenate([counts, known], axis=-1)), 2, axis=-1)
+        mean = total / keras.ops.maximum(share, HALF)
+        return keras.ops.where(share >= HALF, keras.ops.maximum(mean, 1.0), 0.0)
+
+    def _sampled(self, values: Any) -> Any:
+        matrices = self._matrices(keras.ops.shape(values)[0], float(values.shape[1]))
+        return keras.ops.image.affine_transform(
+            values, matrices, interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
+        )
+
+    def _matrices(self, size: Any, edge: float) -> Any:
+        """Where each pixel of a tile is taken from, (b, 8), in pixels, as Keras wants it."""
+        draws = keras.random.uniform((5, size), minval=-1.0, maxval=1.0, seed=self.seeds)
+        scale, aspect = keras.ops.exp(self.zoom * draws[0]), keras.ops.exp(self.zoom / 2 * draws[1])
+        angle = math.pi * self.rotation * draws[2]
+        cos, sin = keras.ops.cos(angle), keras.ops.sin(angle)
+        across = scale * aspect * cos, -scale / aspect * sin
+        down = scale * aspect * sin, scale / aspect * cos
+        middle, free = (edge - 1) / 2, edge / 2 * keras.ops.maximum(1 - scale, 0.0)
+        columns = [
+            *(*across, middle * (1 - across[0] - across[1]) + free * draws[3]),
+            *(*down, middle * (1 - down[0] - down[1]) + free * draws[4]),
+        ]
+        zero = keras.ops.zeros_like(scale)
+        return keras.ops.stack([*columns, zero, zero], axis=1)
 
 
 class Radiometry(keras.layers.Layer):  # type: ignore[misc]  # keras has no types

@@ -1,17 +1,62 @@
-"""Augmentation of whole batches on the device: radiometry on stored counts, mixing on standardised numbers."""
+"""Augmentation of whole batches on the device: geometry and radiometry on stored counts, then mixing.
 
+Only mixing works on standardised numbers.
+"""
+
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from timm.data.mixup import Mixup
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import affine_grid, grid_sample, one_hot
 
 from agri_assets.training.recipe import Recipe
 
 NODATA_UNITS = "reflectance"
 """Units in which a count of 0 is no measurement, and every measurement is 1 or more."""
+
+HALF = 0.5
+"""Where less than this share of an interpolated pixel is known, it is nodata."""
+
+
+class Geometry(nn.Module):
+    """Random scale, proportions and angle about a random centre, per sample, by bilinear interpolation.
+
+    A place (x, y) of the changed tile shows what lies at `zoom * turn(angle) @ (x * aspect, y / aspect)` of the tile,
+    shifted as far as a window that is smaller than the tile can be. Nodata takes no part in interpolation.
+    """
+
+    def __init__(self, recipe: Recipe, units: str) -> None:
+        super().__init__()
+        self.zoom, self.rotation, self.nodata = recipe.zoom, recipe.rotation, units == NODATA_UNITS
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Counts (b, bands, edge, edge) to changed ones in float32; as they are where the recipe changes nothing."""
+        if not (self.zoom or self.rotation):
+            return pixels
+        counts = pixels.to(torch.float32)
+        grid = affine_grid(self._matrices(len(counts), counts.device), list(counts.shape), align_corners=False)
+        if not self.nodata:
+            return _sampled(counts, grid)
+        share = _sampled((counts > 0).to(torch.float32), grid)
+        mean = _sampled(counts, grid) / share.clamp(min=HALF)
+        return torch.where(share >= HALF, mean.clamp(min=1.0), 0.0)
+
+    def _matrices(self, size: int, device: torch.device) -> Tensor:
+        """Where each place of a tile is taken from, (b, 2, 3), in half edges from the middle."""
+        draws = 2 * torch.rand(5, size, device=device) - 1
+        scale, aspect = (self.zoom * draws[0]).exp(), (self.zoom / 2 * draws[1]).exp()
+        angle = math.pi * self.rotation * draws[2]
+        shift = draws[3:] * (1 - scale).clamp(min=0.0)
+        across = torch.stack([scale * aspect * angle.cos(), -scale / aspect * angle.sin(), shift[0]], dim=1)
+        down = torch.stack([scale * aspect * angle.sin(), scale / aspect * angle.cos(), shift[1]], dim=1)
+        return torch.stack([across, down], dim=1)
+
+
+def _sampled(values: Tensor, grid: Tensor) -> Tensor:
+    return grid_sample(values, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 class Radiometry(nn.Module):

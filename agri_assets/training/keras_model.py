@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from agri_assets.models.keras_augment import Mixing, Radiometry
+from agri_assets.models.keras_augment import Geometry, Mixing, Radiometry
 from agri_assets.models.keras_parts import standardise
 from agri_assets.training.recipe import Recipe
 from agri_assets.training.schedule import average_decay, learning_rate
@@ -38,13 +38,15 @@ class TileTraining(keras.Model):  # type: ignore[misc]  # keras has no types
         recipe, split = task.recipe, task.split
         self.network = task.network
         self.recipe, self.steps, self.target_weights = recipe, task.steps, np.array(task.target_weights, np.float32)
+        nodata = split.units == "reflectance"
+        self.geometry = Geometry(zoom=recipe.zoom, rotation=recipe.rotation, nodata=nodata)
         self.radiometry = Radiometry(
             split.mean,
             split.std,
             jitter=recipe.jitter,
             brightness=recipe.brightness,
             noise=recipe.noise,
-            nodata=split.units == "reflectance",
+            nodata=nodata,
         )
         self.standardise = standardise(split.mean, split.std)
         self.mixing = Mixing(cutmix=recipe.cutmix, mixup=recipe.mixup, probability=recipe.mix_probability)
@@ -89,7 +91,7 @@ class TileTraining(keras.Model):  # type: ignore[misc]  # keras has no types
             data: Stored counts (b, height, width, bands) of any kind, and the number of the class of each tile (b,).
         """
         pixels, classes = data
-        counts = self.radiometry(keras.ops.cast(pixels, "float32"))
+        counts = self.radiometry(self.geometry(keras.ops.cast(pixels, "float32")))
         tiles, targets = self.mixing(self.standardise(counts), self._targets(classes))
         logs = super().train_step((tiles, targets, self._weights(targets)))
         for average, weight in zip(self.averages, self.network.weights, strict=bool(self.averages)):

@@ -31,6 +31,9 @@ class Recipe(Settings):
         gradient_clip: Largest gradient norm; 0 turns clipping off.
         ema_decay: Decay of the exponential moving average of the weights; 0 turns it off.
         orientations: Random flips and quarter turns of the train samples (the eight orientations).
+        zoom: Train samples are scaled by up to `exp(zoom)`, either way, and one edge against the other by up to
+            `exp(zoom / 2)`; what lies beyond a tile's edge is its mirror image. 0 turns it off.
+        rotation: Turn train samples by any angle.
         jitter: Standard deviation of a random gain and offset per sample and band, in the band's own deviations.
         brightness: The same, but common to all bands of a sample.
         noise: Largest standard deviation of noise per pixel, in the band's own deviations; each sample draws its own.
@@ -64,6 +67,8 @@ class Recipe(Settings):
     gradient_clip: float = Field(default=1.0, ge=0)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     orientations: bool = True
+    zoom: float = Field(default=0.0, ge=0, le=1)
+    rotation: bool = False
     jitter: float = Field(default=0.0, ge=0)
     brightness: float = Field(default=0.0, ge=0)
     noise: float = Field(default=0.0, ge=0)

@@ -22,7 +22,7 @@ from agri_assets.models.pretrained import begin_with
 from agri_assets.models.torch_parts import Standardise
 from agri_assets.models.weights import WEIGHTS_FILE
 from agri_assets.store.commit import sweep
-from agri_assets.training.device_augment import Mixing, Radiometry
+from agri_assets.training.device_augment import Geometry, Mixing, Radiometry
 from agri_assets.training.history import Floats
 from agri_assets.training.recipe import Precision, Recipe
 from agri_assets.training.recorder import Recorder
@@ -105,6 +105,7 @@ class TorchTraining:
         self.average = ModelEmaV3(self.network, self.recipe.ema_decay) if self.recipe.ema_decay else None
         split, columns = task.split, max(2, task.outputs)
         self.standardise = fabric.to_device(Standardise(split.mean, split.std))
+        self.geometry = Geometry(self.recipe, split.units)
         self.radiometry = fabric.to_device(Radiometry(self.recipe, split.mean, split.std, split.units))
         self.mix = Mixing(self.recipe, columns)
         self.classes = fabric.to_device(torch.from_numpy(targets(task.train, task.classes)))
@@ -172,7 +173,7 @@ class TorchTraining:
         pixels, index = self._moved(batch)
         if not len(index):
             return self._nothing(pixels)
-        tiles, classes = self.standardise(self.radiometry(pixels)), self.classes[index].long()
+        tiles, classes = self.standardise(self.radiometry(self.geometry(pixels))), self.classes[index].long()
         if len(index) == 1:
             # batch norm has no statistics of a single 1 by 1 map; twice the same sample has the same mean loss
             tiles, classes = tiles.repeat(2, 1, 1, 1), classes.repeat(2)

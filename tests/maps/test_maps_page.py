@@ -10,6 +10,7 @@ from agri_assets.maps.degrees import Degrees
 from agri_assets.maps.land_map import build_map
 from agri_assets.maps.page import MapContent, map_page
 from agri_assets.maps.raster import classify
+from agri_assets.maps.told import MADE
 from agri_assets.scenes.grid import TileGrid
 from tests.browser import chromium
 
@@ -78,6 +79,14 @@ def test_a_map_comes_with_its_page(study):
     assert "resnet50" in page
     assert "2023-06-01 to 2023-08-15" in page
     assert f"{outcome.metadata['agricultural_km2']:.4g} km²" in page
+
+
+@pytest.mark.parametrize("kind", ["sample", "safe"])
+def test_the_page_says_whether_its_landscape_is_made(study, kind):
+    source = study.collection.source.model_copy(update={"kind": kind})
+    build_map(study.collection.model_copy(update={"source": source}), study.paths, "31TCJ")
+    page = (study.paths.map("31TCJ").with_suffix(".html")).read_text()
+    assert (MADE in page) == (kind == "sample")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from agri_assets.loading.classes import TargetClass
 from agri_assets.loading.samples import load_samples
-from agri_assets.models.keras_augment import Mixing, Radiometry
+from agri_assets.models.keras_augment import Geometry, Mixing, Radiometry
 from agri_assets.splits.summary import read_summary
 from agri_assets.training.keras_model import TileTraining
 from agri_assets.training.recipe import Recipe
@@ -33,6 +33,36 @@ def counts(size=64):
     tiles = np.random.default_rng(0).normal(MEAN, STD, (size, 8, 8, 3)).clip(1, 65535).round()
     tiles[:, :2] = 0
     return keras.ops.convert_to_tensor(tiles.astype(np.float32))
+
+
+def test_geometry_that_is_off_leaves_the_counts():
+    pixels = counts()
+    assert Geometry(zoom=0.0, rotation=False, nodata=True)(pixels) is pixels
+
+
+def test_geometry_mixes_no_nodata_into_pixels():
+    pixels = np.full((16, 16, 16, 3), 1000, dtype=np.float32)
+    pixels[:, :, :5] = 0
+    changed = array(Geometry(zoom=0.3, rotation=True, nodata=True)(pixels))
+    assert ((np.abs(changed - 1000) < 0.01) | (changed == 0)).all()
+    assert (changed == 0).any()
+    assert len({tile.tobytes() for tile in changed}) == 16
+
+
+@pytest.mark.parametrize("settings", [{"zoom": 0.3, "rotation": False}, {"zoom": 0.0, "rotation": True}])
+def test_geometry_scales_by_no_more_than_asked_and_turns_about_the_middle(settings):
+    y, x = np.mgrid[:33, :33]
+    planes = np.stack([x, y], axis=-1)[None].repeat(64, axis=0).astype(np.float32) + 100
+    changed = array(Geometry(nodata=False, **settings)(planes))[:, 12:21, 12:21]  # no mirror image reaches so far in
+    steps = np.stack([changed[:, 4, 5] - changed[:, 4, 4], changed[:, 5, 4] - changed[:, 4, 4]], axis=2)
+    scale = np.sqrt(np.linalg.det(steps))
+    assert np.abs(np.log(scale)).max() <= settings["zoom"] + 1e-4
+    shift = np.abs(changed[:, 4, 4] - 116).max(axis=1)
+    assert (shift <= 16.5 * np.clip(1 - scale, 0, None) + 1e-3).all()
+    if settings["zoom"]:
+        assert np.log(scale).std() == pytest.approx(0.3 / 3**0.5, rel=0.3)
+    else:
+        assert np.arctan2(steps[:, 1, 0], steps[:, 0, 0]).std() == pytest.approx(np.pi / 3**0.5, rel=0.3)
 
 
 def test_radiometry_respects_reflectance():

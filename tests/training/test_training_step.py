@@ -15,7 +15,7 @@ from agri_assets.loading.ring import TensorBatch
 from agri_assets.loading.samples import load_samples
 from agri_assets.progress import Meter
 from agri_assets.splits.summary import read_summary
-from agri_assets.training.device_augment import Mixing, Radiometry
+from agri_assets.training.device_augment import Geometry, Mixing, Radiometry
 from agri_assets.training.recipe import Recipe
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.steps import seed_step
@@ -45,6 +45,53 @@ def test_seeding_costs_next_to_nothing():
         seed_step(0, step, 0, CPU)
     # about 0.05 ms each; torch.manual_seed takes over 1 ms where it finds no device
     assert time.perf_counter() - started < 0.2
+
+
+GEOMETRY = {"zoom": 0.5, "rotation": True}
+
+
+def test_geometry_that_is_off_leaves_the_counts():
+    pixels = counts()
+    assert Geometry(Recipe(), "reflectance")(pixels) is pixels
+
+
+@given(st.floats(0, 1), st.booleans(), st.integers(0, 1000))
+def test_geometry_mixes_no_nodata_into_pixels(zoom, rotation, seed):
+    pixels = torch.full((4, 3, 16, 16), 1000, dtype=torch.uint16)
+    pixels[:, :, :, :5] = 0
+    torch.manual_seed(seed)
+    changed = Geometry(Recipe(zoom=zoom, rotation=rotation), "reflectance")(pixels).float()
+    assert (((changed - 1000).abs() < 0.01) | (changed == 0)).all()
+    assert (changed != 0).any()
+
+
+def test_geometry_takes_every_place_from_within_the_tile():
+    ramp = torch.arange(1, 17).float().view(1, 1, 1, 16).expand(64, 1, 16, 16)
+    torch.manual_seed(0)
+    changed = Geometry(Recipe(**GEOMETRY), "dn8")(ramp)
+    assert changed.min() >= 1
+    assert changed.max() <= 16
+    assert len({tuple(tile.flatten().tolist()) for tile in changed}) == 64
+
+
+@pytest.mark.parametrize("settings", [{"zoom": 0.3}, {"rotation": True}])
+def test_geometry_scales_by_no_more_than_asked_and_turns_about_the_middle(settings):
+    y, x = torch.meshgrid(torch.arange(33.0), torch.arange(33.0), indexing="ij")
+    planes = torch.stack([x, y]).expand(500, 2, 33, 33) + 100
+    torch.manual_seed(0)
+    changed = Geometry(Recipe(**settings), "dn8")(planes)[:, :, 12:21, 12:21]  # no mirror image reaches so far in
+    steps = torch.stack([changed[:, :, 4, 5] - changed[:, :, 4, 4], changed[:, :, 5, 4] - changed[:, :, 4, 4]], dim=2)
+    scale = torch.linalg.det(steps).sqrt()
+    zoom = settings.get("zoom", 0.0)
+    assert scale.log().abs().max() <= zoom + 1e-4
+    if zoom:
+        assert scale.log().std().item() == pytest.approx(zoom / 3**0.5, rel=0.1)
+        shift = (changed[:, :, 4, 4] - 116).abs().amax(1)
+        assert (shift <= 16.5 * (1 - scale).clamp(min=0) + 1e-3).all()
+    else:
+        torch.testing.assert_close(changed[:, :, 4, 4], torch.full((500, 2), 116.0))
+        angle = torch.atan2(steps[:, 1, 0], steps[:, 0, 0])
+        assert angle.std().item() == pytest.approx(torch.pi / 3**0.5, rel=0.1)
 
 
 def radiometry(units="reflectance", **settings):
