@@ -115,8 +115,10 @@ def torch_forward(network: Any, contract: ModelContract) -> Forward:
     model = model.to(memory_format=torch.channels_last).to(device)
 
     def forward(pixels: Pixels) -> Floats:
+        # torch takes over memory as it is, but complains of what must not be written to
+        own = pixels if pixels.flags.writeable else pixels.copy()
         with torch.inference_mode():
-            logits: npt.NDArray[Any] = model(torch.from_numpy(np.array(pixels)).to(device)).cpu().double().numpy()
+            logits: npt.NDArray[Any] = model(torch.from_numpy(own).to(device)).cpu().double().numpy()
         return logits
 
     return forward
