@@ -6,6 +6,7 @@ import warnings
 import dagster as dg
 
 from agri_assets.config import CollectionsFile, load_collections
+from agri_assets.defs.automation import automation
 from agri_assets.defs.ingest import archive_assets, scene_assets
 from agri_assets.defs.learning import learning_assets
 from agri_assets.defs.resources import Store
@@ -34,11 +35,16 @@ def collection_assets(collections: CollectionsFile, name: str) -> list[dg.Assets
 
 
 def build_definitions() -> dg.Definitions:
-    """Assets of every collection that `collections.yaml` declares."""
+    """Assets and automation of every collection that `collections.yaml` declares."""
     collections = load_collections()
-    assets = [asset for name in collections.names for asset in collection_assets(collections, name)]
+    automated = [automation(name, archive=collections.outline(name).archive) for name in collections.names]
     return dg.Definitions(
-        assets=assets, resources={"store": Store(), "pipes": dg.PipesSubprocessClient()}, executor=EXECUTOR
+        assets=[asset for name in collections.names for asset in collection_assets(collections, name)],
+        jobs=[job for one in automated for job in one.jobs],
+        schedules=[schedule for one in automated for schedule in one.schedules],
+        sensors=[sensor for one in automated for sensor in one.sensors],
+        resources={"store": Store(), "pipes": dg.PipesSubprocessClient()},
+        executor=EXECUTOR,
     )
 
 

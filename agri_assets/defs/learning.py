@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from agri_assets.defs.automation import ON_NEW_DATA
 from agri_assets.defs.checks import DISJOINT, STAGE_CHECKS
 from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
@@ -26,6 +27,7 @@ def splits_asset(collection: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[cube_key],
+        automation_condition=ON_NEW_DATA,
         group_name=collection,
         kinds={"parquet"},
         check_specs=[check.spec(key) for check in checks],

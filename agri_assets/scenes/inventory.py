@@ -2,7 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from agri_assets.config import Collection
 from agri_assets.errors import SceneError, StoreError
 from agri_assets.scenes.catalog import catalog_tile
 from agri_assets.scenes.examine import Check, examine
+from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.record import Inventory, InventoryEntry, SceneState
 from agri_assets.scenes.settings import FoundScenes, SceneSettings
 from agri_assets.scenes.source import SceneRef, SceneSource, open_source
@@ -29,6 +32,23 @@ PARTICULARS = re.compile(r"\S*[/\\]\S*|\b(?=\w*\d)\w+(\.\w+)*")
 """What differs between two refusals for the same reason: paths, file names, numbers and digests."""
 
 
+@dataclass(frozen=True)
+class ListedScenes:
+    """A tile's scenes as the source lists them.
+
+    Attributes:
+        refs: The scenes.
+        stamps: Their stamps by name.
+        checked: Fingerprint of what they are checked against.
+        version: Fingerprint of all that an inventory of them depends on.
+    """
+
+    refs: tuple[SceneRef, ...]
+    stamps: Mapping[str, str]
+    checked: str
+    version: str
+
+
 def take_inventory(collection: Collection, paths: CollectionPaths, tile: str, retry_refused: bool = False) -> Outcome:
     """List, read and verify a tile's scenes; what did not change since the last time is not verified again.
 
@@ -45,31 +65,47 @@ def take_inventory(collection: Collection, paths: CollectionPaths, tile: str, re
             the inventory and the receipt of before stay as they are, and `refused.json` beside them has every reason.
         StoreError: The tile is not in the catalogue.
     """
-    settings = collection.source
-    if not isinstance(settings, SceneSettings):
-        raise SceneError(f"collection {collection.name} is a labelled archive; it has no scenes to list")
+    settings = scene_settings(collection)
     grid = catalog_tile(paths, tile).grid
     source = open_source(collection, paths)
-    refs = source.scenes(tile)
-    if not refs:
+    listed = list_scenes(collection, source, tile, grid)
+    if not listed.refs:
         raise SceneError(
             f"{collection.name}: the source lists no scene of tile {tile} any more; check its path, dates and tiles in "
             "collections.yaml, and that its files are still there"
         )
-    stamps = {ref.name: _stamp(source, ref) for ref in refs}
-    checked = fingerprint(code=CODE_VERSION, bands=collection.bands, grid=grid)
-    version = fingerprint(checked=checked, stamps=stamps, limits=_limits(settings))
 
     def work() -> Outcome:
-        earlier = _earlier(paths, tile, checked, retry_refused)
-        check = Check(source, collection.bands, grid, lambda record: is_wanted(record, settings), stamps, earlier)
-        entries, left_out = examine(check, refs, f"{collection.name} {tile}")
-        inventory = Inventory(tile=tile, entries=entries, checked=checked, left_out=left_out)
+        earlier = _earlier(paths, tile, listed.checked, retry_refused)
+        wanted = partial(is_wanted, settings=settings)
+        check = Check(source, collection.bands, grid, wanted, listed.stamps, earlier)
+        entries, left_out = examine(check, listed.refs, f"{collection.name} {tile}")
+        inventory = Inventory(tile=tile, entries=entries, checked=listed.checked, left_out=left_out)
         _commit(inventory, paths, settings)
-        return _outcome(inventory, paths, version)
+        return _outcome(inventory, paths, listed.version)
 
     receipt = paths.receipt("raw_scenes", tile)
-    return run_stage(receipt, version, work, f"{collection.name} raw_scenes {tile}", again=retry_refused)
+    return run_stage(receipt, listed.version, work, f"{collection.name} raw_scenes {tile}", again=retry_refused)
+
+
+def scene_settings(collection: Collection) -> SceneSettings:
+    """The settings of a collection's source of scenes.
+
+    Raises:
+        SceneError: It is an archive.
+    """
+    if not isinstance(collection.source, SceneSettings):
+        raise SceneError(f"collection {collection.name} is a labelled archive; it has no scenes to list")
+    return collection.source
+
+
+def list_scenes(collection: Collection, source: SceneSource, tile: str, grid: TileGrid) -> ListedScenes:
+    """A tile's scenes as the source has them now, by listing alone: none is opened."""
+    refs = source.scenes(tile)
+    stamps = {ref.name: _stamp(source, ref) for ref in refs}
+    checked = fingerprint(code=CODE_VERSION, bands=collection.bands, grid=grid)
+    version = fingerprint(checked=checked, stamps=stamps, limits=_limits(scene_settings(collection)))
+    return ListedScenes(refs, stamps, checked, version)
 
 
 def read_inventory(paths: CollectionPaths, tile: str) -> Inventory:
