@@ -48,8 +48,8 @@ collections:
 class Sensor:
     """The sensor, tick after tick, as the daemon would ask it."""
 
-    def __init__(self, store):
-        self.store, self.cursor, self.instance = store, None, dg.DagsterInstance.ephemeral()
+    def __init__(self, store, instance):
+        self.store, self.cursor, self.instance = store, None, instance
 
     def tick(self):
         """The tile and the assets of each run that is asked for."""
@@ -65,6 +65,17 @@ class Sensor:
             (run.partition_key, sorted(key.path[-1] for key in run.asset_selection))
             for run in result.run_requests or ()
         ]
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def sensor(store, instance):
+    return Sensor(store, instance)
 
 
 def ingest(store):
@@ -83,8 +94,7 @@ def test_nothing_runs_until_it_is_turned_on():
 INGESTED = ["land_cover", "raw_scenes", "tile_cube"]
 
 
-def test_new_tiles_are_catalogued_and_then_built(store):
-    sensor = Sensor(store)
+def test_new_tiles_are_catalogued_and_then_built(store, sensor):
     assert sensor.tick() == [(None, ["tile_catalog"])]
     build_catalog(store.collection("sentinel2"), store.paths("sentinel2"))
     assert sensor.tick() == []
@@ -96,11 +106,10 @@ def test_new_tiles_are_catalogued_and_then_built(store):
     assert "nothing to do" in sensor.skipped
 
 
-def test_only_the_tile_with_a_new_scene_is_asked_for_once_it_is_copied(store, inbox, tmp_path):
+def test_only_the_tile_with_a_new_scene_is_asked_for_once_it_is_copied(store, sensor, inbox, tmp_path):
     product = max(inbox.glob("*T31TDJ*.SAFE"))
     away = shutil.move(product, tmp_path / product.name)
     ingest(store)
-    sensor = Sensor(store)
     assert sensor.tick() == []
     shutil.copytree(away, product, ignore=shutil.ignore_patterns("*B05*"))
     assert sensor.tick() == []
@@ -111,9 +120,9 @@ def test_only_the_tile_with_a_new_scene_is_asked_for_once_it_is_copied(store, in
     assert sensor.tick() == [("31TDJ", INGESTED)]
 
 
-def test_a_run_is_asked_for_under_one_key_as_long_as_nothing_changes(store):
+def test_a_run_is_asked_for_under_one_key_as_long_as_nothing_changes(store, sensor):
     build_catalog(store.collection("sentinel2"), store.paths("sentinel2"))
-    sensor, run_keys = Sensor(store), []
+    run_keys = []
     for _ in range(3):
         sensor.tick()
         run_keys.append(sensor.run_keys)
@@ -122,9 +131,8 @@ def test_a_run_is_asked_for_under_one_key_as_long_as_nothing_changes(store):
     assert set(json.loads(sensor.cursor)["seen"]) == set(TILES)
 
 
-def test_a_source_that_is_gone_is_said_in_one_line(store, inbox):
+def test_a_source_that_is_gone_is_said_in_one_line(sensor, inbox):
     shutil.rmtree(inbox)
-    sensor = Sensor(store)
     assert sensor.tick() == []
     assert str(inbox) in sensor.skipped
 
@@ -160,7 +168,7 @@ TOY_TILES = dg.DynamicPartitionsDefinition(name="toy_tiles")
 class Toy:
     """A cube of tiles whose content we choose, splits over them, and a model."""
 
-    def __init__(self):
+    def __init__(self, instance):
         content = self.content = {}
 
         @dg.asset(partitions_def=TOY_TILES)
@@ -175,7 +183,7 @@ class Toy:
 
         self.cube, self.splits = cube, splits
         self.defs = dg.Definitions(assets=[cube, splits, model])
-        self.instance, self.cursor = dg.DagsterInstance.ephemeral(), None
+        self.instance, self.cursor = instance, None
         self.instance.add_dynamic_partitions("toy_tiles", ["A", "B", "broken"])
 
     def build(self, tile, content):
@@ -196,8 +204,8 @@ class Toy:
 
 # dagster's own tester uses a parameter that it calls beta
 @pytest.mark.filterwarnings("ignore:Parameter `include_sources`")
-def test_splits_follow_changed_data_and_not_mere_runs():
-    toy = Toy()
+def test_splits_follow_changed_data_and_not_mere_runs(instance):
+    toy = Toy(instance)
     assert toy.asked() == 0
     toy.build("A", "1")
     assert toy.asked() == 1
@@ -213,8 +221,8 @@ def test_splits_follow_changed_data_and_not_mere_runs():
 
 
 @pytest.mark.filterwarnings("ignore:Parameter `include_sources`")
-def test_what_comes_while_splits_are_made_is_not_forgotten():
-    toy = Toy()
+def test_what_comes_while_splits_are_made_is_not_forgotten(instance):
+    toy = Toy(instance)
     toy.asked()
     toy.build("A", "1")
     assert toy.asked(done=False) == 1
