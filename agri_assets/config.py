@@ -19,7 +19,7 @@ from agri_assets.scenes.settings import ArchiveSource, CloudSettings, Source
 from agri_assets.settings import Settings
 from agri_assets.splits.settings import SplitSettings
 from agri_assets.training.presets import PresetName
-from agri_assets.training.recipe import MODEL_NAMES, ModelName, Recipe, resolve
+from agri_assets.training.recipe import HUB, MODEL_NAMES, ModelName, Recipe, resolve
 
 COLLECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -176,6 +176,11 @@ class CollectionsFile:
                 for key in keys:
                     if isinstance(section.get(key), str) and not is_address(section[key]):
                         section[key] = str(base / Path(section[key]).expanduser()) if section[key] else None
+        models = values.get("models")
+        for recipe in (values.get("recipe"), *(models.values() if isinstance(models, dict) else ())):
+            weights = recipe.get("pretrained") if isinstance(recipe, dict) else None
+            if isinstance(weights, str) and weights not in ("", HUB) and not is_address(weights):
+                recipe["pretrained"] = str(base / Path(weights).expanduser())
         return values
 
 

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOTS = (
     *("zarr", "zarrs", "numpy", "pydantic", "pyyaml", "rich", "filelock", "defusedxml", "urllib3", "psutil", "pyarrow"),
     *("timm", "lightning", "safetensors", "scikit-learn", "pandas", "matplotlib", "albumentations", "obstore"),
-    *("h3", "shapely", "pyproj"),
+    *("h3", "shapely", "pyproj", "nvidia-ml-py"),
 )
 """What the trainings of `benchmarks.gpu` import, apart from torch."""
 
@@ -32,7 +32,7 @@ THEIRS = ("torch", "torchvision", "triton", "cuda-", "nvidia-")
 SITE = Path(__file__).parent / ".work" / "gpu-site"
 PROBES = (
     *("zarrs", "timm", "lightning", "albumentations", "pydantic", "sklearn", "pyarrow", "psutil", "obstore"),
-    *("pyproj", "rich"),
+    *("pyproj", "rich", "pynvml"),
 )
 """Modules whose absence means that wheels are needed."""
 
@@ -47,7 +47,7 @@ def closure(roots: Iterable[str], there: Iterable[str] = ()) -> dict[str, str]:
     waiting = [canonicalize_name(name) for name in roots]
     while waiting:
         name = waiting.pop()
-        if name in found or name in known or name.startswith(THEIRS):
+        if name in found or name in known or (name.startswith(THEIRS) and name not in ROOTS):
             continue
         try:
             found[name] = version(name)

@@ -134,6 +134,23 @@ def test_a_preset_lies_below_what_is_said(tmp_path, monkeypatch):
     assert fields.recipe_for("cnn_vit_hybrid", "").epochs == Recipe().epochs
 
 
+def test_options_of_the_network_lie_over_those_of_a_preset_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "fast", Preset({}, {"cnn_vit_hybrid": {"options": {"depth": 2, "width": 96}}}))
+    more = "    recipe: {preset: fast}\n    models: {cnn_vit_hybrid: {options: {depth: 6}}}\n"
+    fields = _load(tmp_path, GOOD.replace("    bands: *common\n", "    bands: *common\n" + more)).collection("fields")
+    assert fields.recipe_for("cnn_vit_hybrid").options == {"depth": 6, "width": 96}
+
+
+@pytest.mark.parametrize(("said", "meant"), [("w.safetensors", "{folder}/w.safetensors"), ("hub", "hub"), ("/w", "/w")])
+def test_weights_to_begin_with_count_from_the_file(tmp_path, said, meant):
+    more = (
+        f"    recipe: {{pretrained: {said}}}\n    models: {{resnet50: {{pretrained: {said}}}, cnn_vit_hybrid: {{}}}}\n"
+    )
+    fields = _load(tmp_path, GOOD.replace("    bands: *common\n", "    bands: *common\n" + more)).collection("fields")
+    for model in fields.models:
+        assert fields.recipe_for(model).pretrained == meant.format(folder=tmp_path)
+
+
 def test_a_missing_file_says_where_to_set_it(tmp_path):
     with pytest.raises(ConfigError, match="AGRI_COLLECTIONS"):
         load_collections(tmp_path / "absent.yaml", {})

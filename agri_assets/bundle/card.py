@@ -71,9 +71,11 @@ def _run(contract: BundleContract) -> str:
             f"## Use\n\nIts input are {contract.units} counts, so `agri-assets predict`, which reads reflectance, "
             f"refuses it; run `{ONNX_FILE}` on such tiles with onnxruntime."
         )
-    fast = "\n\nWith `--int8` it is faster on most processors." if contract.int8.shipped else ""
+    int8 = contract.int8
+    speed = f"{int8.speedup:.2f} times as fast on the machine that made this"
+    fast = f"\n\nWith `--int8` it is {speed}." if int8.shipped else ""
     return (
-        "## Use\n\n```\npip install 'agri-assets[predict]'\n"
+        "## Use\n\n```\npip install '.[predict]'   # in a clone of agri-assets\n"
         f"agri-assets predict . SCENE --out map.tif\n```\n\n"
         "`SCENE` is a `.SAFE` directory or its zip, a STAC item, or the sidecar of a GeoTIFF stack. It needs neither "
         f"torch nor Dagster. A scene of other bands is refused.{fast}"
@@ -90,7 +92,7 @@ def _figures(contract: BundleContract, metrics: Metrics) -> str:
     return (
         f"## How good it is\n\nOn {metrics.n:,} test tiles of {metrics.cells:,} ground cells, {metrics.positives:,} of "
         f"them agricultural. The test split is {PROOFS.get(metrics.proof, metrics.proof)}. Intervals are for 95 %, by "
-        "resampling ground cells.\n\n"
+        "a jackknife of ground cells.\n\n"
         f"{_table(('figure', 'value', '95 % interval'), rows)}\n\n"
         f"At the threshold {contract.threshold:.4f}, chosen on val by the rule `{metrics.threshold_rule}`: {tp:,} "
         f"found, {fn:,} missed, {fp:,} false alarms, {tn:,} rightly left out. Logits are divided by "

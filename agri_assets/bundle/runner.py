@@ -75,7 +75,9 @@ def open_runner(path: Path, bands: int, edge: int, orientations: bool) -> Runner
     try:
         import onnxruntime
     except ImportError:
-        raise ModelError("onnxruntime is not installed; run `pip install 'agri-assets[predict]'`") from None
+        raise ModelError(
+            "onnxruntime is not installed; run `pip install '.[predict]'` in a clone of agri-assets"
+        ) from None
     options = onnxruntime.SessionOptions()
     # by itself it would count processors that a container does not have
     options.intra_op_num_threads = worker_count()

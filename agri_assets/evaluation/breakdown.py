@@ -1,6 +1,7 @@
 """Where a model is right and wrong: figures by group, with a class left out, and its most confident mistakes."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,8 +24,13 @@ def by_class(label: Labels, probability: Floats, names: Names, threshold: float)
 
 def by_group(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, ClassScores]:
     """The same by name of any group, in order of name; nothing where there are fewer than two."""
-    groups = sorted(_classes(names))
+    groups = sorted(_classes(names), key=_natural)
     return _by(label, probability, names, threshold, groups) if len(groups) > 1 else {}
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """By which `50% to 80%` comes before `100%`: numbers count as such."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name)]
 
 
 def clear_groups(clear: Floats) -> Names:

@@ -92,14 +92,15 @@ def decide(
     if not trusted:
         return _nobody(f"no model has a calibration error of {settings.champion_ece:g} or less", previous)
     decision = _judged(trusted, previous, settings, now)
-    best, left = _best(trusted, settings), _best(candidates, settings)
-    if left is best:
-        return decision
-    warning = (
-        f"{left.model} run {left.run} is better by {settings.champion_metric} and left out: its calibration error "
-        f"{left.ece:.3f} is above champion_ece {settings.champion_ece:g}"
+    left_out = [_left_out(one, settings) for one in candidates if one not in trusted]
+    return decision.model_copy(update={"warning": "; ".join(filter(None, (decision.warning, *left_out))) or None})
+
+
+def _left_out(one: Metrics, settings: EvaluationSettings) -> str:
+    return (
+        f"{one.model} run {one.run} ({settings.champion_metric} {_value(one, settings):.4f}) is left out: its "
+        f"calibration error {one.ece:.3f} is above champion_ece {settings.champion_ece:g}"
     )
-    return decision.model_copy(update={"warning": "; ".join(filter(None, (decision.warning, warning)))})
 
 
 def _best(candidates: Sequence[Metrics], settings: EvaluationSettings) -> Metrics:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agri_assets.evaluation.page import shown
-from agri_assets.evaluation.records import read_metrics
+from agri_assets.evaluation.records import read_report
 from agri_assets.maps.area import adjusted_areas
 from agri_assets.maps.degrees import Degrees
 from agri_assets.maps.page import MapContent
@@ -81,10 +81,13 @@ def _digest(layer: Layer) -> str:
 
 def _adjusted(task: Task, mapped: float, agricultural: float) -> dict[str, Scalar]:
     """The area on the ground, as far as the champion's test sample tells the map's errors."""
-    metrics = read_metrics(task.paths, task.champion.model)
-    if metrics is None or metrics.report != task.champion.report:
+    folder = task.paths.report_run(task.champion.model, task.champion.report)
+    if not (folder / "metrics.json").exists():
         return {}
-    areas = adjusted_areas(metrics.confusion, [mapped - agricultural, agricultural])
+    metrics = read_report(folder)
+    # ambiguous ground is mapped as well, and its errors are the larger ones
+    sample = metrics.with_ambiguous or metrics
+    areas = adjusted_areas(sample.confusion, [mapped - agricultural, agricultural])
     if areas is None:
         return {}
     area = areas[1]

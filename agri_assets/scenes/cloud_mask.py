@@ -91,5 +91,6 @@ def predict_classes(channels: NDArray[np.uint16], weights: Path | None = None) -
 
 def _missing() -> ConfigError:
     return ConfigError(
-        f"clouds.mask: {PACKAGE} is not installed; run `pip install 'agri-assets[clouds]'` or use mask: scl"
+        f"clouds.mask: {PACKAGE} is not installed; run `pip install '.[clouds]'` in a clone of agri-assets, "
+        "or use mask: scl"
     )

@@ -77,6 +77,11 @@ class History(BaseModel):
         return bool(patience and self.epochs) and self.epochs[-1].epoch - self.best.epoch >= patience
 
     @property
+    def seconds(self) -> float:
+        """Time of all epochs with their validations, whatever process they ran in."""
+        return sum(record.seconds + record.val_seconds for record in self.epochs)
+
+    @property
     def samples_per_s(self) -> float:
         """Training samples per second over all epochs."""
         seconds = sum(record.seconds for record in self.epochs)

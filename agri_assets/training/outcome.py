@@ -15,9 +15,7 @@ from agri_assets.training.task import Task
 HISTORY_FILE = "history.json"
 
 
-def record(
-    task: Task, plan: TrainingPlan, collection: str, recorder: Recorder, seconds: float, usage: dict[str, float]
-) -> Outcome:
+def record(task: Task, plan: TrainingPlan, collection: str, recorder: Recorder, usage: dict[str, float]) -> Outcome:
     """Write contract, history and curve beside the weights; what only a resume needed goes.
 
     Args:
@@ -25,7 +23,6 @@ def record(
         plan: Its run.
         collection: Name of the collection.
         recorder: What happened.
-        seconds: Wall time of this process's part.
         usage: What it took from the machine, as metadata.
     """
     history, folder = recorder.history, plan.folder
@@ -39,7 +36,8 @@ def record(
         path=folder,
         fingerprint=plan.fingerprint,
         data_version=fingerprint(contract=contract),
-        summary=f"val ROC AUC {best.val_auc:.3f} after epoch {best.epoch} of {len(history.epochs)}, {seconds:.0f} s",
+        summary=f"val ROC AUC {best.val_auc:.3f} after epoch {best.epoch} of {len(history.epochs)}, "
+        f"{history.seconds:.0f} s",
         metadata={
             "model": task.model,
             "framework": task.framework,
@@ -55,7 +53,7 @@ def record(
             "steps_resumed": recorder.steps_resumed,
             "train_samples": len(task.train),
             "val_samples": len(task.val),
-            "train_seconds": seconds,
+            "train_seconds": history.seconds,
             "samples_per_s": history.samples_per_s,
             "data_wait": history.data_wait,
             **usage,

@@ -98,6 +98,8 @@ class Recipe(Settings):
 def resolve(model: ModelName, *layers: Mapping[str, Any]) -> Recipe:
     """The recipe of a model from settings laid over each other, the last one on top, its preset below them all.
 
+    Options of the network lie one by one over those of the preset, which are that network's own, too.
+
     Args:
         model: Name of the network.
         layers: Settings by name, as `collections.yaml` says them.
@@ -107,4 +109,7 @@ def resolve(model: ModelName, *layers: Mapping[str, Any]) -> Recipe:
     """
     said = {key: value for layer in layers for key, value in layer.items()}
     preset = PRESETS.get(said.get("preset", ""))
-    return Recipe.model_validate({**(preset.of(model) if preset else {}), **said})
+    below = preset.of(model) if preset else {}
+    if isinstance(said.get("options"), Mapping):
+        said["options"] = {**below.get("options", {}), **said["options"]}
+    return Recipe.model_validate({**below, **said})

@@ -1,7 +1,6 @@
 """One training from a proved split to a whole run folder: locked, resumed, recorded."""
 
 import importlib
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -21,7 +20,7 @@ from agri_assets.splits.summary import SplitSummary, read_summary
 from agri_assets.store.commit import locked, write_json
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, run_stage
-from agri_assets.training.device import device_name, held_devices
+from agri_assets.training.device import device_name, held_devices, held_free_device
 from agri_assets.training.outcome import record
 from agri_assets.training.parent import watch_parent
 from agri_assets.training.plan import TrainingPlan, plan_training
@@ -100,7 +99,7 @@ def train_on(
     # of the samples chosen here nothing is proved, and the contract says so
     chosen = {"proof": "none", "fingerprint": plan.fingerprint}
     split = check_splits(collection, paths).model_copy(update=chosen)
-    with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held_devices(paths.root, [device_name()]):
+    with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held_free_device(paths.root):
         return run_stage(
             plan.receipt,
             plan.fingerprint,
@@ -141,7 +140,8 @@ def _lead(
         outcome = work()
     else:
         # whoever had run and devices before us may have done the work, or changed what it begins with
-        with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held_devices(paths.root, devices):
+        held = held_free_device(paths.root) if ranks.size == 1 else held_devices(paths.root, devices)
+        with locked(plan.folder, f"run {plan.run} of {plan.name}", LOCK_WAIT_S), held:
             if read_summary(paths) != split:
                 raise TrainingError(f"{plan.name}: the split was made again meanwhile; start the training again")
             outcome = work()
@@ -164,9 +164,8 @@ def _train(
 ) -> Outcome:
     check_statistics(paths, split)
     ranks.tell((plan, split))
-    started = time.monotonic()
     task, recorder, usage = _fit(paths, model, plan, split, ranks, samples)
-    return record(task, plan, paths.collection, recorder, time.monotonic() - started, usage)
+    return record(task, plan, paths.collection, recorder, usage)
 
 
 def _fit(

@@ -71,8 +71,10 @@ def make_fabric(precision: Precision) -> Fabric:
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     accelerator = "auto" if size == 1 or torch.cuda.is_available() else "cpu"
     strategy = "auto" if size == 1 else "ddp"
+    # one process takes the device that it holds, which need not be the first
+    own = [torch.cuda.current_device()] if size == 1 and torch.cuda.is_available() else local
     fabric = Fabric(
-        accelerator=accelerator, strategy=strategy, devices=local, num_nodes=size // local, precision=precision
+        accelerator=accelerator, strategy=strategy, devices=own, num_nodes=size // local, precision=precision
     )
     fabric.launch()
     return fabric

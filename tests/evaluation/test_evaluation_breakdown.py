@@ -35,6 +35,11 @@ def test_the_surest_mistakes_come_first():
     assert worst_mistakes(LABEL, PROBABILITY, 0.92, 1).tolist() == [7]
 
 
+def test_shares_of_clear_ground_come_in_order():
+    found = by_group(LABEL, PROBABILITY, clear_groups(np.linspace(0.1, 1.0, 10)), 0.5)
+    assert list(found) == ["0% to 50%", "50% to 80%", "80% to 95%", "100%"]
+
+
 def test_groups_come_in_order_and_only_where_there_are_several():
     months = np.array(["2023-08"] * 6 + ["2023-05"] * 4, dtype=object)
     found = by_group(LABEL, PROBABILITY, months, 0.5)

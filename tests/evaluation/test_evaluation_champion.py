@@ -66,8 +66,10 @@ def test_a_model_whose_probabilities_cannot_be_trusted_never_becomes_champion():
     wrong, right = metrics("a", "1", 0.95, ece=0.3), metrics("b", "2", 0.9)
     decision = decide([wrong, right], None, SETTINGS, "t1")
     assert decision.champion.model == "b"
-    assert "a run 1 is better by roc_auc and left out: its calibration error 0.300" in decision.warning
-    assert decide([metrics("a", "1", 0.8, ece=0.3), right], None, SETTINGS, "t1").warning is None
+    assert "a run 1 (roc_auc 0.9500) is left out: its calibration error 0.300" in decision.warning
+    worse = decide([metrics("a", "1", 0.8, ece=0.3), right], None, SETTINGS, "t1")
+    assert "a run 1 (roc_auc 0.8000) is left out" in worse.warning
+    assert decide([right], None, SETTINGS, "t1").warning is None
     previous = crown("c", "0", 0.7)
     alone = decide([wrong], previous, SETTINGS, "t1")
     assert (alone.champion, alone.moved) == (previous, False)
