@@ -13,6 +13,7 @@ from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
 from agri_assets.defs.stages import finish, one_line_failures, run_tile_asset
+from agri_assets.defs.upkeep import DATA_OWNERS, NIGHTLY
 from agri_assets.remote.address import provider_of
 from agri_assets.store.receipt import Outcome
 
@@ -55,7 +56,9 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
 
     @dg.asset(
         key=catalog_key,
+        freshness_policy=NIGHTLY,
         group_name=collection,
+        owners=DATA_OWNERS,
         kinds={"parquet"},
         pool=source_pool,
         check_specs=[STAGE_CHECKS["tile_catalog"].spec(catalog_key)],
@@ -78,6 +81,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         deps=[catalog_key],
         partitions_def=partitions,
         group_name=collection,
+        owners=DATA_OWNERS,
         kinds={"sentinel2"},
         pool=source_pool,
         check_specs=[STAGE_CHECKS["raw_scenes"].spec(scenes_key)],
@@ -94,6 +98,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         deps=[catalog_key],
         partitions_def=partitions,
         group_name=collection,
+        owners=DATA_OWNERS,
         kinds={"geotiff"},
         pool=pool_of(outline.labels_from),
         check_specs=[STAGE_CHECKS["land_cover"].spec(cover_key)],
@@ -106,9 +111,11 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
 
     @dg.asset(
         key=cube_key,
+        freshness_policy=NIGHTLY,
         deps=[scenes_key, cover_key],
         partitions_def=partitions,
         group_name=collection,
+        owners=DATA_OWNERS,
         kinds={"zarr", "dask"},
         pool=source_pool,
         check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key), CHECKSUMS.spec(cube_key)],
@@ -131,6 +138,7 @@ def archive_assets(collection: str) -> list[dg.AssetsDefinition]:
     @dg.asset(
         key=key,
         group_name=collection,
+        owners=DATA_OWNERS,
         kinds={"zarr"},
         check_specs=[STAGE_CHECKS["tile_cube"].spec(key), CHECKSUMS.spec(key)],
         description="The archive's images in the cube layout, mixed by content, and their tile index.",

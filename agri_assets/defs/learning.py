@@ -9,6 +9,7 @@ from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
 from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
 from agri_assets.defs.trainer import launch_training
+from agri_assets.defs.upkeep import MODEL_OWNERS, WEEKLY, cluster_tags
 from agri_assets.errors import SplitError
 from agri_assets.training.recipe import ModelName
 
@@ -29,6 +30,7 @@ def splits_asset(collection: str) -> dg.AssetsDefinition:
         deps=[cube_key],
         automation_condition=ON_NEW_DATA,
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={"parquet"},
         check_specs=[check.spec(key) for check in checks],
         description="Every sample in train, val, test or none (with the reason), by ground cell, and the proof.",
@@ -60,8 +62,10 @@ def model_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
         key=key,
         deps=[dg.AssetKey([collection, "splits"])],
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={FRAMEWORKS[model]},
         pool=GPU_POOL,
+        op_tags=cluster_tags(),
         check_specs=[STAGE_CHECKS["model"].spec(key)],
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         description="Trained by its recipe in a process of its own; a retry resumes from the last checkpoint.",
@@ -82,6 +86,7 @@ def report_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
         key=key,
         deps=[dg.AssetKey([collection, model])],
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={"html"},
         check_specs=[STAGE_CHECKS["report"].spec(key)],
         description="Stored predictions, metrics with intervals, curves and a self-contained HTML report.",
@@ -101,7 +106,9 @@ def comparison_asset(collection: str, models: tuple[ModelName, ...]) -> dg.Asset
     @dg.asset(
         key=key,
         deps=[dg.AssetKey([collection, f"{model}_report"]) for model in models],
+        freshness_policy=WEEKLY,
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={"html"},
         check_specs=[STAGE_CHECKS["model_comparison"].spec(key)],
         description="Compares the reports on the same tiles and moves the champion pointer if its rule passes.",
@@ -122,6 +129,7 @@ def bundle_asset(collection: str) -> dg.AssetsDefinition:
         key=key,
         deps=[dg.AssetKey([collection, "model_comparison"])],
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={"onnx"},
         check_specs=[STAGE_CHECKS["bundle"].spec(key)],
         description="The champion as a folder for `agri-assets predict`: weights, ONNX (float32 and 8-bit), contract "
@@ -144,6 +152,7 @@ def map_asset(collection: str) -> dg.AssetsDefinition:
         deps=[dg.AssetKey([collection, name]) for name in ("model_comparison", "tile_cube")],
         partitions_def=tile_partitions(collection),
         group_name=collection,
+        owners=MODEL_OWNERS,
         kinds={"geotiff"},
         check_specs=[STAGE_CHECKS["land_map"].spec(key)],
         description="The champion's prediction for every position of the tile, as a Cloud-Optimised GeoTIFF.",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agri_assets.config import Collection
 from agri_assets.evaluation.metrics import Scores, choose_threshold, score
 from agri_assets.evaluation.predictions import predict
+from agri_assets.evaluation.temperature import choose_temperature, scaled
 from agri_assets.loading.samples import SampleTable, joined, load_samples
 from agri_assets.models.predictor import load_predictor
 from agri_assets.splits.settings import ROLES, Role
@@ -87,8 +88,11 @@ def score_random_split(collection: Collection, paths: CollectionPaths, model: Mo
     predictor = load_predictor(probe.folder)
     cubes = {tile: paths.cube(tile) for tile in dealt["train"].tiles}
     val, test = (predict(predictor, dealt[role], cubes, f"{probe.name}: {role}") for role in ROLES[1:])
-    rule = collection.evaluation
-    threshold = choose_threshold(dealt["val"].label, val, rule.threshold_rule, rule.wanted_recall)
+    rule, known = collection.evaluation, dealt["val"]
+    # as the report does, so that all figures can be held against each other
+    temperature = choose_temperature(known.label.astype(np.int64), val, known.cell) if rule.temperature else 1.0
+    val, test = scaled(val, temperature), scaled(test, temperature)
+    threshold = choose_threshold(known.label, val, rule.threshold_rule, rule.wanted_recall)
     record = RandomSplit(run=plan.run, scores=score(dealt["test"].label, test, threshold))
     write_json(record_path(paths, model), record.model_dump(mode="json"))
     return record

@@ -5,6 +5,7 @@ import pytest
 
 from agri_assets.config import load_collections
 from agri_assets.definitions import build_definitions, defs
+from agri_assets.defs.upkeep import cluster_tags
 
 
 def keys(*names: str) -> set[dg.AssetKey]:
@@ -62,6 +63,30 @@ def test_documented_selections_select_what_they_say(selection, members):
 
 def test_training_waits_for_the_device_pool():
     assert defs.get_assets_def(dg.AssetKey(["sample", "cnn_vit_hybrid"])).op.pool == "gpu"
+
+
+def test_every_asset_has_an_owner_a_kind_and_a_description():
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.owners, key
+        assert node.kinds, key
+        assert len(node.description or "") > 30, key
+
+
+def test_trainings_ask_a_cluster_for_what_the_environment_says():
+    tags = defs.get_assets_def(dg.AssetKey(["sample", "cnn_vit_hybrid"])).op.tags
+    assert tags["dagster-k8s/config"]
+    asked = cluster_tags({"AGRI_K8S_GPUS": "2", "AGRI_K8S_MEMORY": "64Gi"})["dagster-k8s/config"]["container_config"]
+    assert asked["resources"]["limits"] == {"memory": "64Gi", "nvidia.com/gpu": "2"}
+    none = cluster_tags({"AGRI_K8S_GPUS": "0"})["dagster-k8s/config"]["container_config"]
+    assert "nvidia.com/gpu" not in none["resources"]["limits"]
+
+
+def test_what_schedules_keep_has_to_be_fresh():
+    graph = defs.resolve_asset_graph()
+    fresh = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy}
+    assert fresh == {"tile_catalog", "tile_cube", "model_comparison"}
 
 
 def test_split_check_blocks_what_is_downstream():
