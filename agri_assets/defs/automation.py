@@ -67,11 +67,11 @@ def automation(collection: str, *, archive: bool) -> Automation:
     training = training_job(collection, trained - dg.AssetSelection.assets(*keys(collection, "land_map")))
     ingest = dg.define_asset_job(
         f"{collection}_ingest",
-        selection=keys(collection, CATALOG, *INGESTED),
-        description="The catalogue; inventory, land cover and cube of a tile: what changed of them.",
+        selection=keys(collection, *INGESTED),
+        description="Inventory, land cover and cube of a tile: what changed of them.",
     )
-    schedules = [nightly_ingest(collection, ingest), weekly_training(collection, training)]
-    return Automation([ingest, training], schedules, [new_scenes(collection, ingest)])
+    schedules = [nightly_ingest(collection), weekly_training(collection, training)]
+    return Automation([ingest, training], schedules, [new_scenes(collection)])
 
 
 def training_job(collection: str, trained: dg.AssetSelection) -> Any:
@@ -93,13 +93,13 @@ def weekly_training(collection: str, job: Any) -> dg.ScheduleDefinition:
     )
 
 
-def nightly_ingest(collection: str, ingest: Any) -> dg.ScheduleDefinition:
+def nightly_ingest(collection: str) -> dg.ScheduleDefinition:
     """Look at the source and at every tile each night: also at what was refused since a host did not answer."""
 
     @dg.schedule(
         name=f"{collection}_nightly_ingest",
         cron_schedule=NIGHT,
-        job=ingest,
+        target=dg.AssetSelection.assets(*keys(collection, CATALOG, *INGESTED)),
         description="Every night: the catalogue, then each of its tiles; what did not change takes seconds.",
     )
     def nightly(context: dg.ScheduleEvaluationContext, store: Store) -> list[dg.RunRequest]:
@@ -119,13 +119,13 @@ def _active(paths: CollectionPaths) -> list[str]:
     return [tile.tile for tile in read_catalog(paths) if tile.active] if paths.catalog.exists() else []
 
 
-def new_scenes(collection: str, ingest: Any) -> dg.SensorDefinition:
+def new_scenes(collection: str) -> dg.SensorDefinition:
     """Ask for a run of each tile whose scenes changed, once they have stopped changing."""
     partitions = tile_partitions(collection)
 
     @dg.sensor(
         name=f"{collection}_new_scenes",
-        job=ingest,
+        target=dg.AssetSelection.assets(*keys(collection, CATALOG, *INGESTED)),
         minimum_interval_seconds=LOOK_EVERY_S,
         description="Lists the source, some tiles at a time; asks for the catalogue where tiles are new, and for the "
         "cube of each tile whose scenes changed and are the same at two looks (so that no copy is read half).",
