@@ -2,7 +2,8 @@
 
 A run that is killed outright stays STARTED for ever and keeps its slot of the pool `gpu`, so that the next training
 waits without end (dagster-io/dagster#28456). Dagster records which process wrote each event; a run whose executing
-process is gone, on this host, is dead.
+process is gone, on this host, is dead. Where hosts share an instance (Postgres), it does not record on which of them a
+process is, so that only runs which Dagster itself takes for ended give their slots back.
 """
 
 import argparse
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     with _open_instance(DagsterInstance) as instance:
         slots = find_dead_slots(instance)
+        if not is_local(instance):
+            print("Hosts share this instance: runs that go on are left alone; end a dead one in the web UI.")
         if not slots:
             print("No pool slot is held by a dead run.")
         for slot in slots:
@@ -72,6 +75,14 @@ def find_dead_slots(instance: "DagsterInstance") -> list[HeldSlot]:
     return found
 
 
+def is_local(instance: "DagsterInstance") -> bool:
+    """Whether all runs of an instance are of this host: its storage is files, which no other host writes."""
+    from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+    return isinstance(instance.event_log_storage, SqliteEventLogStorage | ConsolidatedSqliteEventLogStorage)
+
+
 def death_of(instance: "DagsterInstance", dagster_run: "DagsterRun") -> str | None:
     """Why a run is dead; None while its process lives or where that cannot be known."""
     import psutil
@@ -79,6 +90,8 @@ def death_of(instance: "DagsterInstance", dagster_run: "DagsterRun") -> str | No
 
     if dagster_run.is_finished:
         return f"the run has ended ({dagster_run.status.value})"
+    if not is_local(instance):
+        return None
     records = instance.get_records_for_run(dagster_run.run_id, of_type=DagsterEventType.RUN_START).records
     if not records:
         return None

@@ -43,6 +43,12 @@ def test_slot_of_a_dead_run_is_found_and_freed(instance):
     assert instance.event_log_storage.claim_concurrency_slot("gpu", other.run_id, "train").is_claimed
 
 
+def test_a_process_that_may_be_of_another_host_is_not_judged(instance, monkeypatch):
+    claim(instance, dead_pid())
+    monkeypatch.setattr("agri_assets.cli.doctor.is_local", lambda _: False)
+    assert find_dead_slots(instance) == []
+
+
 def test_slot_of_a_living_run_is_left_alone(instance):
     living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
