@@ -41,13 +41,13 @@ Variant = tuple[str, dict[str, Any]]
 STUDIES: dict[str, dict[str, Variant]] = {
     "models": {name: (name, {}) for name in ("resnet50", "efficientnet_b3", HYBRID)},
     "hybrid": {
-        "stride 8, 4 blocks of 192": (HYBRID, {}),
-        "stride 4": (HYBRID, {"options.stride": 4}),
+        "as shipped": (HYBRID, {}),
+        "4 blocks": (HYBRID, {"options.depth": 4}),
         "stride 16": (HYBRID, {"options.stride": 16}),
-        "2 blocks": (HYBRID, {"options.depth": 2}),
-        "8 blocks": (HYBRID, {"options.depth": 8}),
         "width 96": (HYBRID, {"options.width": 96}),
         "width 384": (HYBRID, {"options.width": 384}),
+        "stride 4": (HYBRID, {"options.stride": 4}),
+        "1 block": (HYBRID, {"options.depth": 1}),
     },
     "recipe": {
         "as shipped": (HYBRID, {}),
@@ -57,6 +57,8 @@ STUDIES: dict[str, dict[str, Variant]] = {
         "no averaging": (HYBRID, {"ema_decay": 0}),
         "no smoothing": (HYBRID, {"label_smoothing": 0}),
         "two classes": (HYBRID, {"fine_classes": False}),
+        "no zoom, no rotation": (HYBRID, {"zoom": 0, "rotation": False}),
+        "tiles not enlarged": (HYBRID, {"options.input_scale": 1.0}),
         "no orientations": (HYBRID, {"orientations": False}),
         "mean over orientations": (HYBRID, {"test_orientations": True}),
     },

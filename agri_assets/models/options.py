@@ -19,11 +19,13 @@ class NetworkOptions(Settings):
     """Options that every network has.
 
     Attributes:
-        input_size: Edge that tiles are resized to before the network sees them, in pixels; 0 leaves them as they are.
+        input_size: Edge that tiles are resized to before the network sees them, in pixels; 0: as `input_scale` says.
+        input_scale: Tiles are enlarged by this before the network sees them, whatever their edge.
         drop_rate: Dropout before the last layer.
     """
 
     input_size: int = Field(default=0, ge=0, le=LARGEST_INPUT)
+    input_scale: float = Field(default=1.0, ge=0.25, le=4)
     drop_rate: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("input_size")
@@ -35,7 +37,7 @@ class NetworkOptions(Settings):
 
     def edge(self, tile_size: int) -> int:
         """Edge in pixels of what the network itself sees."""
-        return self.input_size or tile_size
+        return self.input_size or max(SMALLEST_INPUT, round(tile_size * self.input_scale))
 
 
 Options = TypeVar("Options", bound=NetworkOptions)

@@ -36,6 +36,13 @@ COMMON: Mapping[str, Any] = {
 }
 """What helps from one range of longitudes to another, whatever the network."""
 
+HYBRID: Mapping[str, Any] = {
+    "zoom": 0.3,
+    "rotation": True,
+    "options": {"input_scale": 1.5, "depth": 2, "drop_path_rate": 0.1},
+}
+"""What the hybrid's study chose for tiles of 64 px, which it sees enlarged (docs/training.md)."""
+
 PRESETS: Mapping[PresetName, Preset] = {
     "": Preset(),
     "fast": Preset(
@@ -43,11 +50,11 @@ PRESETS: Mapping[PresetName, Preset] = {
         {
             "resnet50": {"epochs": 8},
             "efficientnet_b3": {"epochs": 12},
-            "cnn_vit_hybrid": {"precision": "bf16-mixed", "options": {"drop_path_rate": 0.1}},
+            "cnn_vit_hybrid": {**HYBRID, "epochs": 11, "precision": "bf16-mixed"},
         },
     ),
     "best": Preset(
         {**COMMON, "epochs": 60, "batch_size": 128, "ema_decay": 0.9995, "precision": "bf16-mixed"},
-        {"cnn_vit_hybrid": {"options": {"drop_path_rate": 0.1}}},
+        {"cnn_vit_hybrid": HYBRID},
     ),
 }

@@ -16,6 +16,8 @@ CLASSES = tuple(
     TargetClass(name=name, agricultural=crop) for name, crop in (("Sea", False), ("Crop", True), ("Pasture", True))
 )
 
+ENLARGED = {"trunk": "test_resnet", "stride": 8, "width": 16, "depth": 1, "heads": 2, "input_scale": 1.5}
+
 
 def compare(run, folder, tiles, temperature, counts=(1, 5, CHUNK + 3)):
     """Probabilities of the portable network, once they are known to be those of the trained one."""
@@ -34,8 +36,13 @@ def compare(run, folder, tiles, temperature, counts=(1, 5, CHUNK + 3)):
 
 @pytest.mark.parametrize(
     ("known", "temperature"),
-    [({}, 1.0), ({"classes": CLASSES, "test_orientations": True}, 0.4), ({"units": "dn8"}, 3.0)],
-    ids=["plain", "classes-and-orientations", "tempered"],
+    [
+        ({}, 1.0),
+        ({"classes": CLASSES, "test_orientations": True}, 0.4),
+        ({"units": "dn8"}, 3.0),
+        ({"options": ENLARGED}, 1.0),
+    ],
+    ids=["plain", "classes-and-orientations", "tempered", "enlarged"],
 )
 def test_the_hybrid_agrees_with_its_export(made_run, tiles, tmp_path, known, temperature):
     compare(made_run(tmp_path / "run", **known), tmp_path, tiles, temperature)

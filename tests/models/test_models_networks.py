@@ -44,6 +44,14 @@ def test_input_size_changes_what_the_network_sees_not_what_it_takes(model):
         assert len(network(torch.zeros(shape))) == 2
 
 
+@pytest.mark.parametrize(("tile_size", "tokens"), [(32, 36), (64, 144)])
+def test_input_scale_enlarges_tiles_of_any_size(tile_size, tokens):
+    network = build_network("cnn_vit_hybrid", 3, tile_size, {"input_scale": 1.5, "width": 16, "depth": 1, "heads": 2})
+    assert network.backbone.positions.shape == (1, tokens, 16)
+    with torch.inference_mode():
+        assert len(network(torch.zeros(2, 3, tile_size, tile_size))) == 2
+
+
 def test_hybrid_hands_over_where_the_stride_says():
     for stride, tokens in ((4, 256), (8, 64), (16, 16)):
         network = build_network("cnn_vit_hybrid", 3, 64, {"stride": stride, "width": 16, "depth": 1, "heads": 2})
@@ -63,7 +71,7 @@ def test_hybrid_sees_where_things_are():
 @pytest.mark.parametrize(
     ("model", "options", "told"),
     [
-        ("efficientnet_b3", {"droprate": 0.1}, "unknown option 'droprate'; it knows input_size, drop_rate"),
+        ("efficientnet_b3", {"droprate": 0.1}, "unknown option 'droprate'; it knows input_size, input_scale, drop_"),
         ("efficientnet_b3", {"drop_rate": 2}, "option drop_rate"),
         ("resnet50", {"input_size": 16}, "must be 0 .* or at least 32, got 16"),
         ("cnn_vit_hybrid", {"stride": 5}, "resnet18 has no stage of 5; use one of 2, 4, 8, 16, 32"),
