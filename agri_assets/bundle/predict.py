@@ -105,4 +105,5 @@ def _tags(scene: Scene, grid: WindowGrid, int8: bool) -> dict[str, str]:
         "min_clear": repr(contract.min_clear),
         "position_pixels": str(contract.tile_size),
         "stride_pixels": str(grid.stride),
+        "licence": contract.licence,
     }

@@ -80,6 +80,7 @@ class Subject:
             training=[self.training.fingerprint, self.training.data_version],
             split=self.split.fingerprint,
             random_split=read_random_split(self.paths, self.model, self.run),
+            licence=self.collection.licence,
             rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature, settings.ambiguous],
         )
 
@@ -151,7 +152,15 @@ def _make(subject: Subject, run: str) -> Outcome:
     pictures = draw(metrics, frames["test"], chips)
     if not subject.collection.is_archive:
         pictures |= errors_on_ground(metrics, tables["test"], frames["test"])
-    content = ReportContent(metrics, subject.training, _loss_curve(subject.training), pictures, tuple(chips), warnings)
+    content = ReportContent(
+        metrics,
+        subject.training,
+        _loss_curve(subject.training),
+        pictures,
+        tuple(chips),
+        warnings,
+        subject.collection.licence,
+    )
     predictions = pd.concat([frames["val"], frames["test"]], ignore_index=True)
     folder = subject.paths.report_run(subject.model, run)
     with staged(folder) as staging:

@@ -74,6 +74,7 @@ class ReportContent:
         pictures: PNG by title.
         chips: The worst mistakes, the worst first.
         warnings: What must be known before reading figures.
+        licence: Of the model and of what the pictures show.
     """
 
     metrics: Metrics
@@ -82,6 +83,7 @@ class ReportContent:
     pictures: Mapping[str, bytes]
     chips: tuple[Chip, ...]
     warnings: tuple[str, ...]
+    licence: str
 
 
 def report_page(content: ReportContent) -> str:
@@ -99,7 +101,7 @@ def report_page(content: ReportContent) -> str:
         _without(metrics),
         _mistakes(content.chips),
         _training(content),
-        _provenance(metrics),
+        _provenance(metrics, content.licence),
     )
     return page.page(title, head, body)
 
@@ -233,7 +235,7 @@ def _training(content: ReportContent) -> str:
     return page.section("Training", facts, curve, note=content.training.summary)
 
 
-def _provenance(metrics: Metrics) -> str:
+def _provenance(metrics: Metrics, licence: str) -> str:
     values: dict[str, page.Cell] = {
         "collection": metrics.collection,
         "model": metrics.model,
@@ -244,6 +246,7 @@ def _provenance(metrics: Metrics) -> str:
         "split": run_name(metrics.split_fingerprint),
         "proof of the split": metrics.proof,
         "data version": run_name(metrics.data_version),
+        "licence": licence,
     }
     note = "Every figure can be recomputed from predictions.parquet beside this page."
     return page.section("Provenance", page.facts(values), note=note)

@@ -185,6 +185,7 @@ def test_the_command_writes_both_maps(bundle, products, tmp_path, capsys, form):
         assert file.nodata == 255
         assert file.colormap(1)[1] == (230, 159, 0, 255)
         assert file.tags()["precision"] == "float32"
+        assert file.tags()["licence"] == "MIT"
         assert file.tags()["scene"].startswith("S2")
         assert file.transform == rasterio.open(next(products[1].glob("**/*B04_10m.jp2"))).transform
     with rasterio.open(out.with_name("map.probability.tif")) as file:

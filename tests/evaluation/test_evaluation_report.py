@@ -100,12 +100,14 @@ def test_a_report_is_made_once_and_again_when_its_inputs_change(study):
 
 def test_the_page_needs_nothing_beside_it_and_says_everything_in_words(study):
     study.train("resnet50", noise=0.3)
-    outcome = build_report(study.collection, study.paths, "resnet50")
+    collection = study.collection.model_copy(update={"licence": "© a test, CC BY 4.0"})
+    outcome = build_report(collection, study.paths, "resnet50")
     text = outcome.path.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "http" not in re.sub(r'base64,[^"]*', "", text)
     assert all(re.search(r'alt="[^"]{20,}"', tag) for tag in re.findall(r"<img [^>]*>", text))
     assert text.count("<h1>") == 1
+    assert "© a test, CC BY 4.0" in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
     assert "split proved disjoint on the ground" in text
