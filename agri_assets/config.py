@@ -45,7 +45,7 @@ class Collection(Settings):
         dask: Where cubes of scenes are built: `threads`, `processes`, or the address of a Dask scheduler (`tcp://host:port`).
         recipe: The recipe shared by all models.
         models: Per model, what differs from `recipe`; absent models are not trained.
-        licence: Of weights that are trained on it; bundles and their cards say it.
+        licence: Of what is made from it, and the attribution that its data ask for; bundles, reports and maps say it.
     """
 
     name: str

@@ -177,6 +177,7 @@ def test_the_shipped_page_is_valid():
     assert file.names == ("sample", "sentinel2", "eurosat")
     for name in file.names:
         assert file.collection(name).bands
+        assert "unspecified" not in file.collection(name).licence
     for kind in ("safe", "stac_catalog"):
         switched = load_collections(shipped, {**variables, "AGRI_SENTINEL2_KIND": kind})
         assert switched.collection("sentinel2").source.kind == kind

@@ -56,7 +56,7 @@ def _head(contract: BundleContract) -> str:
         f"# {contract.model} of {contract.collection}\n\n"
         f"Tells for every square of {contract.tile_size} x {contract.tile_size} px{ground} of a Sentinel-2 scene "
         f"whether it is agricultural land. Run {contract.run} of a {contract.framework} network with "
-        f"{contract.parameters:,} trainable parameters. Licence of the weights: {contract.licence}."
+        f"{contract.parameters:,} trainable parameters. Licence and attribution: {contract.licence}."
     )
 
 

@@ -107,7 +107,7 @@ class BundleContract(ModelContract):
         warnings: What must be said wherever these figures are shown.
         agreement: That the ONNX network is the trained one.
         int8: What the 8-bit variant costs and gains.
-        licence: Of the weights.
+        licence: Of weights and maps, and the attribution that the training data ask for.
         files: SHA-256 (hex) of the bundle's other files by name.
         software: Versions that the bundle was made with.
     """

@@ -1,23 +1,14 @@
-"""A product as tiles to predict, shard by shard, by the cube's own rules: memory does not grow with the scene."""
+"""A product that a bundle can be run on, read and judged as ingest does."""
 
 import logging
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
 from agri_assets.bundle.contract import BundleContract
-from agri_assets.cube.decode import fill
-from agri_assets.cube.plan import CLASSES, BandPlan, plan_scene
-from agri_assets.cube.raster import Rasters
 from agri_assets.cube.schema import CubeInfo, shard_size
-from agri_assets.cube.shares import Fractions, share
 from agri_assets.errors import ModelError, SceneError
-from agri_assets.loading.ahead import read_ahead
-from agri_assets.scenes.clouds import clear_mask, valid_mask
+from agri_assets.maps.settings import MIN_STRIDE
+from agri_assets.maps.windows import WindowGrid
 from agri_assets.scenes.darkest import judge, look
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.narrow import narrow
@@ -29,28 +20,6 @@ logger = logging.getLogger(__name__)
 
 UNITS = "reflectance"
 """Of every product that is read: counts of 1/10000 without offset."""
-
-AHEAD = 1
-"""Shards read while one is predicted."""
-
-Pixels = npt.NDArray[np.uint16]
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """The tiles of one shard that are clear enough.
-
-    Attributes:
-        row: Row of each tile's position, (n,).
-        col: Column of each tile's position, (n,).
-        pixels: (n, bands, edge, edge), in the cube's convention.
-        positions: Positions of the shard, mapped or not.
-    """
-
-    row: npt.NDArray[np.intp]
-    col: npt.NDArray[np.intp]
-    pixels: Pixels
-    positions: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +59,22 @@ class Scene:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of whole positions."""
         return self.grid.positions(self.contract.tile_size)
+
+    def windows(self, stride: int | None = None) -> WindowGrid:
+        """The windows to predict, one every `stride` pixels; by default they lie side by side.
+
+        Raises:
+            ModelError: The stride does not divide the bundle's tile size, or is too small.
+        """
+        edge = self.contract.tile_size
+        step = edge if stride is None else stride
+        fit = [size for size in range(min(MIN_STRIDE, edge), edge + 1) if edge % size == 0]
+        if step not in fit:
+            raise ModelError(
+                f"stride {step} does not fit the tiles of {edge} px that {self.contract.model} takes; use one of "
+                f"{', '.join(map(str, fit))}"
+            )
+        return WindowGrid(self.shape, edge, step, self.info.shard_size // edge)
 
 
 def open_scene(product: str, contract: BundleContract) -> Scene:
@@ -132,21 +117,6 @@ def doubts(scene: Scene) -> list[str]:
     return told
 
 
-def read_tiles(scene: Scene) -> Iterator[Tiles]:
-    """The tiles of each shard, row by row of shards; one shard is read while another is used.
-
-    Raises:
-        SceneError: A raster cannot be read.
-    """
-    rasters = Rasters()
-    # in turn, GDAL's block cache keeps a row of coarse blocks until the next row of shards has read them, too
-    try:
-        plans = plan_scene(scene.record, scene.info, rasters)
-        yield from read_ahead((_read(scene, plans, rasters, y, x) for y, x in scene.info.shards), AHEAD)
-    finally:
-        rasters.close()
-
-
 def _require_size(scene: Scene) -> None:
     if 0 in scene.shape:
         height, width, edge = scene.grid.height, scene.grid.width, scene.contract.tile_size
@@ -154,37 +124,3 @@ def _require_size(scene: Scene) -> None:
             f"{scene.record.location}: is {height} x {width} px, smaller than one tile of {edge} px that "
             f"{scene.contract.model} takes; use a larger product"
         )
-
-
-def _read(scene: Scene, plans: tuple[BandPlan, ...], rasters: Rasters, y: int, x: int) -> Tiles:
-    """The tiles of the shard whose upper-left pixel is (y, x)."""
-    contract, edge = scene.contract, scene.contract.tile_size
-    pixels = np.zeros((len(contract.bands), *scene.info.shard_shape(y, x)), dtype=np.uint16)
-    for plan in plans:
-        if plan.name != CLASSES:
-            fill(rasters, pixels[contract.bands.index(plan.name)], plan, y, x)
-    classes = next((plan for plan in plans if plan.name == CLASSES), None)
-    valid, clear = _shares(scene, pixels, classes, rasters, y, x)
-    row, col = np.nonzero((clear >= contract.min_clear) & (valid >= contract.min_valid))
-    (rows, cols), bands = valid.shape, len(contract.bands)
-    grid = pixels[:, : rows * edge, : cols * edge].reshape(bands, rows, edge, cols, edge)
-    tiles = np.ascontiguousarray(grid.transpose(1, 3, 0, 2, 4)[row, col])
-    return Tiles(row + y // edge, col + x // edge, tiles, valid.size)
-
-
-def _shares(
-    scene: Scene, pixels: Pixels, plan: BandPlan | None, rasters: Rasters, y: int, x: int
-) -> tuple[Fractions, Fractions]:
-    """Shares of valid and of clear pixels by position; without a classification all that is valid is clear."""
-    data, edge = pixels.min(axis=0) > 0, scene.contract.tile_size
-    if plan is None:
-        valid = share(data, edge)
-        return valid, valid
-    clouds, resolution = scene.contract.clouds, scene.grid.resolution
-    # with the neighbours that grown clouds come from
-    halo = math.ceil(clouds.dilate_m / resolution)
-    around = np.zeros(tuple(size + 2 * halo for size in data.shape), dtype=np.uint8)
-    fill(rasters, around, plan, y - halo, x - halo)
-    middle = (slice(halo, halo + data.shape[0]), slice(halo, halo + data.shape[1]))
-    usable = valid_mask(data, around[middle])
-    return share(usable, edge), share(usable & clear_mask(around, clouds, resolution)[middle], edge)

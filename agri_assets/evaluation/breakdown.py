@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agri_assets.evaluation.metrics import Floats, Labels, Scores, score
+from agri_assets.evaluation.intervals import Assessed, assess
+from agri_assets.evaluation.metrics import Floats, Labels
 from agri_assets.evaluation.records import ClassScores
 
 Names = npt.NDArray[np.object_]
@@ -57,7 +58,9 @@ def _by(
     return found
 
 
-def without_class(label: Labels, probability: Floats, names: Names, threshold: float) -> dict[str, Scores]:
+def without_class(
+    label: Labels, probability: Floats, cell: Names, names: Names, threshold: float
+) -> dict[str, Assessed]:
     """The figures of what remains when one agricultural class is left out, for each where both labels remain.
 
     A class is agricultural when most of its samples are. Classes such as EuroSAT's Pasture are arguable, and the
@@ -67,7 +70,7 @@ def without_class(label: Labels, probability: Floats, names: Names, threshold: f
     for name in _classes(names):
         rest = names != name
         if label[~rest].mean() > 0.5 and 0 < label[rest].sum() < rest.sum():
-            found[name] = score(label[rest], probability[rest], threshold)
+            found[name] = assess(label[rest], probability[rest], cell[rest], threshold)
     return found
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from scipy.stats import t as student
 
-from agri_assets.evaluation.metrics import METRICS, Floats, Labels, MetricName, Ranking
+from agri_assets.evaluation.metrics import METRICS, Floats, Labels, MetricName, Ranking, Scores, score
 
 Interval = tuple[float, float]
 
@@ -24,6 +25,37 @@ LEVEL = 0.95
 
 _BLOCK = 4_000_000
 """Weights held at once (32 MB)."""
+
+
+class Assessed(Scores):
+    """Figures of one set of samples with how sure they are.
+
+    Attributes:
+        ci95: 95 % interval per metric.
+    """
+
+    ci95: dict[MetricName, Interval | None] = Field(default_factory=dict)
+
+    def value(self, metric: MetricName) -> float | None:
+        """One figure by name."""
+        found: float | None = getattr(self, metric)
+        return found
+
+    def text(self, metric: MetricName) -> str:
+        """A figure and its interval as text, such as `0.953 [0.941, 0.964]`."""
+        value, interval = self.value(metric), self.ci95.get(metric)
+        said = "n/a" if value is None else f"{value:.3f}"
+        return f"{said} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else said
+
+
+def assess(label: Labels, probability: Floats, cell: npt.NDArray[np.object_], threshold: float) -> Assessed:
+    """Score samples, with intervals; see `score` and `intervals`.
+
+    Raises:
+        EvaluationError: There are no samples, or a value is out of range.
+    """
+    figures = score(label, probability, threshold)
+    return Assessed(**figures.model_dump(), ci95=intervals(label, probability, cell, threshold))
 
 
 def intervals(

@@ -10,6 +10,9 @@ from agri_assets.evaluation.intervals import Interval
 UNDEFINED = "n/a"
 """Shown for a figure that is not defined, such as the AUC of one class."""
 
+WIDE = 60
+"""Characters of a fact from which it does not fit in a column."""
+
 Cell = str | int | float | bool | None
 
 
@@ -117,12 +120,14 @@ def _cell(cell: Cell) -> str:
 
 
 def facts(values: Mapping[str, Cell]) -> str:
-    """Names and values in columns."""
-    rows = "".join(
-        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown(value))}</dd></div>"
-        for name, value in values.items()
-    )
+    """Names and values in columns; a long value has a line of its own."""
+    rows = "".join(_fact(name.replace("_", " "), shown(value)) for name, value in values.items())
     return f'<dl class="facts">{rows}</dl>' if rows else ""
+
+
+def _fact(name: str, value: str) -> str:
+    kind = ' class="wide"' if len(value) > WIDE else ""
+    return f"<div{kind}><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
 
 
 def in_cells(samples: int, cells: int) -> str:

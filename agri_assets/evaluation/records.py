@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agri_assets.errors import EvaluationError
-from agri_assets.evaluation.intervals import FEW_CELLS, Interval
-from agri_assets.evaluation.metrics import MetricName, Scores
+from agri_assets.evaluation.intervals import FEW_CELLS, Assessed, Interval
+from agri_assets.evaluation.metrics import Scores
 from agri_assets.store.commit import read_json
 from agri_assets.store.layout import CollectionPaths
 
@@ -29,7 +29,7 @@ class ClassScores(BaseModel):
     accuracy: float
 
 
-class Metrics(Scores):
+class Metrics(Assessed):
     """`metrics.json` (contract 5): a model's figures on test, at the threshold chosen on val.
 
     Attributes:
@@ -40,7 +40,7 @@ class Metrics(Scores):
         cells: Ground cells of test: what the intervals leave out.
         temperature: What the logits of the model were divided by; 1 where that does not help on val.
         ece_unscaled: Calibration error of the model's own probabilities.
-        ci95: 95 % interval per metric.
+        ece_unscaled_ci95: Its 95 % interval.
         by_class: Figures per class of the tile index.
         by_tile: The same per tile, where there are several.
         by_month: The same per month of acquisition, where there are several.
@@ -65,28 +65,17 @@ class Metrics(Scores):
     cells: int
     temperature: float = 1.0
     ece_unscaled: float | None = None
-    ci95: dict[MetricName, Interval | None]
+    ece_unscaled_ci95: Interval | None = None
     by_class: dict[str, ClassScores] = Field(default_factory=dict)
     by_tile: dict[str, ClassScores] = Field(default_factory=dict)
     by_month: dict[str, ClassScores] = Field(default_factory=dict)
     by_clear: dict[str, ClassScores] = Field(default_factory=dict)
-    without: dict[str, Scores] = Field(default_factory=dict)
+    without: dict[str, Assessed] = Field(default_factory=dict)
     ambiguous: int = 0
-    with_ambiguous: Scores | None = None
+    with_ambiguous: Assessed | None = None
     random_split: Scores | None = None
     split_fingerprint: str
     data_version: str
-
-    def value(self, metric: MetricName) -> float | None:
-        """One figure by name."""
-        found: float | None = getattr(self, metric)
-        return found
-
-    def text(self, metric: MetricName) -> str:
-        """A figure and its interval as text, such as `0.953 [0.941, 0.964]`."""
-        value, interval = self.value(metric), self.ci95.get(metric)
-        said = "n/a" if value is None else f"{value:.3f}"
-        return f"{said} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else said
 
 
 class Current(BaseModel):

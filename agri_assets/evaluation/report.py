@@ -16,8 +16,8 @@ from agri_assets.evaluation.chips import Chip, contact_sheet, read_chips
 from agri_assets.evaluation.curves import Curve, confusion_png, precision_recall_png, reliability_png, roc_png
 from agri_assets.evaluation.error_map import error_map_png
 from agri_assets.evaluation.index_columns import index_column
-from agri_assets.evaluation.intervals import intervals
-from agri_assets.evaluation.metrics import METRICS, choose_threshold, score
+from agri_assets.evaluation.intervals import Assessed, assess
+from agri_assets.evaluation.metrics import METRICS, choose_threshold
 from agri_assets.evaluation.predictions import predict, prediction_frame, write_predictions
 from agri_assets.evaluation.random_split import read_random_split
 from agri_assets.evaluation.records import ClassScores, Metrics, command, read_current, warnings_for
@@ -36,7 +36,7 @@ from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table, read_outcome, run_stage
 from agri_assets.training.recipe import ModelName
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 
 MISTAKES = 12
 """Chips in the contact sheet of the worst mistakes."""
@@ -80,6 +80,7 @@ class Subject:
             training=[self.training.fingerprint, self.training.data_version],
             split=self.split.fingerprint,
             random_split=read_random_split(self.paths, self.model, self.run),
+            licence=self.collection.licence,
             rule=[settings.threshold_rule, settings.wanted_recall, settings.temperature, settings.ambiguous],
         )
 
@@ -141,16 +142,25 @@ def _make(subject: Subject, run: str) -> Outcome:
     temperature = _scale(frames, subject.collection.evaluation)
     groups = sample_groups(subject.paths, tables["test"], frames["test"])
     metrics = measure(subject, predictor.contract, run, frames["val"], frames["test"], groups)
-    ece = score(frames["test"]["label"].to_numpy(), unscaled, metrics.threshold).ece
     flattered = read_random_split(subject.paths, subject.model, subject.run)
-    known = {"temperature": temperature, "ece_unscaled": ece, "random_split": flattered.scores if flattered else None}
-    metrics = metrics.model_copy(update={**known, **_argued(frames, metrics)})
+    known: dict[str, object] = {"temperature": temperature}
+    known["random_split"] = flattered.scores if flattered else None
+    known |= _unscaled(frames["test"].assign(probability=unscaled), metrics) | _argued(frames, metrics)
+    metrics = metrics.model_copy(update=known)
     warnings = warnings_for(metrics, subject.split.warnings, subject.collection.source.kind)
     chips = _worst_chips(subject, metrics, tables["test"], frames["test"], groups["class"])
     pictures = draw(metrics, frames["test"], chips)
     if not subject.collection.is_archive:
         pictures |= errors_on_ground(metrics, tables["test"], frames["test"])
-    content = ReportContent(metrics, subject.training, _loss_curve(subject.training), pictures, tuple(chips), warnings)
+    content = ReportContent(
+        metrics,
+        subject.training,
+        _loss_curve(subject.training),
+        pictures,
+        tuple(chips),
+        warnings,
+        subject.collection.licence,
+    )
     predictions = pd.concat([frames["val"], frames["test"]], ignore_index=True)
     folder = subject.paths.report_run(subject.model, run)
     with staged(folder) as staging:
@@ -174,13 +184,23 @@ def _tables(subject: Subject) -> dict[str, SampleTable]:
     return tables
 
 
+def _unscaled(test: pd.DataFrame, metrics: Metrics) -> dict[str, object]:
+    """The calibration error of the model's own probabilities."""
+    found = _assess(test, metrics.threshold)
+    return {"ece_unscaled": found.ece, "ece_unscaled_ci95": found.ci95["ece"]}
+
+
+def _assess(frame: pd.DataFrame, threshold: float) -> Assessed:
+    label, probability, cell = (frame[name].to_numpy() for name in ("label", "probability", "cell"))
+    return assess(label, probability, cell, threshold)
+
+
 def _argued(frames: Mapping[str, pd.DataFrame], metrics: Metrics) -> dict[str, object]:
     """What becomes of the figures when ambiguous samples count as well."""
     if AMBIGUOUS not in frames:
         return {}
     both = pd.concat([frames["test"], frames[AMBIGUOUS]])
-    found = score(both["label"].to_numpy(), both["probability"].to_numpy(), metrics.threshold)
-    return {"ambiguous": len(frames[AMBIGUOUS]), "with_ambiguous": found}
+    return {"ambiguous": len(frames[AMBIGUOUS]), "with_ambiguous": _assess(both, metrics.threshold)}
 
 
 def _scale(frames: Mapping[str, pd.DataFrame], settings: EvaluationSettings) -> float:
@@ -216,12 +236,11 @@ def measure(
     chosen_on = (val["label"].to_numpy(), val["probability"].to_numpy())
     threshold = choose_threshold(*chosen_on, settings.threshold_rule, settings.wanted_recall)
     label, probability, cell = (test[name].to_numpy() for name in ("label", "probability", "cell"))
-    scores = score(label, probability, threshold)
     of_group = {
         f"by_{name}": by_group(label, probability, groups[name], threshold) for name in ("tile", "month", "clear")
     }
     return Metrics(
-        **scores.model_dump(),
+        **_assess(test, threshold).model_dump(),
         **of_group,
         collection=subject.collection.name,
         model=subject.model,
@@ -233,9 +252,8 @@ def measure(
         threshold=threshold,
         threshold_rule=settings.threshold_rule,
         cells=len(np.unique(cell.astype(str))),
-        ci95=intervals(label, probability, cell, threshold),
         by_class=by_class(label, probability, groups["class"], threshold),
-        without=without_class(label, probability, groups["class"], threshold),
+        without=without_class(label, probability, cell, groups["class"], threshold),
         split_fingerprint=subject.split.fingerprint,
         data_version=fingerprint(cubes=subject.split.cubes),
     )

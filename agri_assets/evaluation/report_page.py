@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from agri_assets.evaluation import page
 from agri_assets.evaluation.chips import Chip
 from agri_assets.evaluation.drawing import small_png
-from agri_assets.evaluation.metrics import METRICS, MetricName, Scores
+from agri_assets.evaluation.intervals import Assessed, Interval
+from agri_assets.evaluation.metrics import MetricName
 from agri_assets.evaluation.records import ClassScores, Metrics
 from agri_assets.store.fingerprint import run_name
 from agri_assets.store.receipt import Outcome
@@ -73,6 +74,7 @@ class ReportContent:
         pictures: PNG by title.
         chips: The worst mistakes, the worst first.
         warnings: What must be known before reading figures.
+        licence: Of the model and of what the pictures show.
     """
 
     metrics: Metrics
@@ -81,6 +83,7 @@ class ReportContent:
     pictures: Mapping[str, bytes]
     chips: tuple[Chip, ...]
     warnings: tuple[str, ...]
+    licence: str
 
 
 def report_page(content: ReportContent) -> str:
@@ -98,7 +101,7 @@ def report_page(content: ReportContent) -> str:
         _without(metrics),
         _mistakes(content.chips),
         _training(content),
-        _provenance(metrics),
+        _provenance(metrics, content.licence),
     )
     return page.page(title, head, body)
 
@@ -119,8 +122,14 @@ def _temperature(metrics: Metrics) -> str:
         return "Probabilities are the model's own: scaling them by a temperature did not help on val."
     return (
         f"Probabilities are scaled by temperature {metrics.temperature:.3f}, found on val; before, the calibration "
-        f"error was {page.shown(metrics.ece_unscaled)}."
+        f"error was {_within(metrics.ece_unscaled, metrics.ece_unscaled_ci95)}."
     )
+
+
+def _within(value: float | None, interval: Interval | None) -> str:
+    """A figure with its interval in a sentence."""
+    said = page.UNDEFINED if value is None else f"{value:.3f}"
+    return f"{said} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else said
 
 
 def _pictures(content: ReportContent) -> str:
@@ -170,13 +179,19 @@ def _group_table(name: str, groups: Mapping[str, ClassScores]) -> str:
 
 def _without(metrics: Metrics) -> str:
     """The figures of other test sets: with ambiguous samples, and with each agricultural class left out."""
-    others = {f"{metrics.ambiguous:,} ambiguous samples as well": metrics.with_ambiguous} if metrics.ambiguous else {}
+    others: dict[str, Assessed | None] = {"test": metrics}
+    if metrics.ambiguous:
+        others[f"{metrics.ambiguous:,} ambiguous samples as well"] = metrics.with_ambiguous
     others |= {f"without {name}": found for name, found in metrics.without.items()}
-    others |= {"another model, on a random split": metrics.random_split}
-    rows = [_score_row("test", metrics)] + [_score_row(name, found) for name, found in others.items() if found]
+    if metrics.random_split is not None:
+        others["another model, on a random split"] = Assessed(**metrics.random_split.model_dump())
+    rows = [_score_row(name, found) for name, found in others.items() if found]
     if len(rows) == 1:
         return ""
-    note = "How much hangs on what counts as agricultural: the same model and threshold on other samples."
+    note = (
+        "How much hangs on what counts as agricultural: the same model and threshold on other samples, with 95 % "
+        "intervals in brackets."
+    )
     if metrics.ambiguous:
         note += " Ambiguous ground is in no split; here each sample of it is labelled by what most of it is."
     if metrics.random_split is not None:
@@ -186,9 +201,8 @@ def _without(metrics: Metrics) -> str:
     return page.section("On other test sets", page.table(("test set", "samples", *NAMES.values()), rows), note=note)
 
 
-def _score_row(name: str, scores: Scores) -> tuple[page.Cell, ...]:
-    values = {key: getattr(scores, key) for key in METRICS}
-    return (name, scores.n, *(None if values[key] is None else f"{values[key]:.3f}" for key in NAMES))
+def _score_row(name: str, found: Assessed) -> tuple[page.Cell, ...]:
+    return (name, found.n, *(found.text(key).replace(" [", "\n[") for key in NAMES))
 
 
 def _mistakes(chips: tuple[Chip, ...]) -> str:
@@ -221,7 +235,7 @@ def _training(content: ReportContent) -> str:
     return page.section("Training", facts, curve, note=content.training.summary)
 
 
-def _provenance(metrics: Metrics) -> str:
+def _provenance(metrics: Metrics, licence: str) -> str:
     values: dict[str, page.Cell] = {
         "collection": metrics.collection,
         "model": metrics.model,
@@ -232,6 +246,7 @@ def _provenance(metrics: Metrics) -> str:
         "split": run_name(metrics.split_fingerprint),
         "proof of the split": metrics.proof,
         "data version": run_name(metrics.data_version),
+        "licence": licence,
     }
     note = "Every figure can be recomputed from predictions.parquet beside this page."
     return page.section("Provenance", page.facts(values), note=note)

@@ -21,7 +21,7 @@ from agri_assets.evaluation.predictions import BATCH
 from agri_assets.maps.positions import NONE, Chosen
 from agri_assets.maps.quicklook import shrunk
 from agri_assets.maps.raster import Bytes
-from agri_assets.maps.windows import Index, Unit, WindowGrid, covered
+from agri_assets.maps.windows import Index, Unit, WindowGrid, shares
 from agri_assets.scenes.clouds import clear_mask, valid_mask
 from agri_assets.scenes.settings import CloudSettings
 
@@ -145,10 +145,9 @@ class WindowReader:
         aligned = self.grid.aligned(row, col)
         if not aligned.all():
             valid, clear = self._masks(block, slot)
-            pixels, place = np.float32(self.grid.tile_size**2), (row - block.top, col - block.left)
+            place = row - block.top, col - block.left
             for mask, least in ((valid, self.rules.min_valid), (clear, self.rules.min_clear)):
-                found = covered(mask, self.grid.tile_size, self.grid.stride)[place].astype(np.float32) / pixels
-                kept &= aligned | (found >= least)
+                kept &= aligned | (shares(mask, self.grid.tile_size, self.grid.stride)[place] >= least)
         return zip(row[kept].tolist(), col[kept].tolist(), strict=True)
 
     def _masks(self, block: _Block, slot: int) -> tuple[Mask, Mask]:

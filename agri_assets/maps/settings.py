@@ -4,6 +4,9 @@ from pydantic import Field
 
 from agri_assets.settings import Settings
 
+MIN_STRIDE = 8
+"""Finer maps would only be smoother, at four times the work for each halving."""
+
 
 class MapSettings(Settings):
     """Which acquisition is mapped, and how finely.
@@ -17,4 +20,4 @@ class MapSettings(Settings):
 
     date: str = Field(default="clearest", pattern=r"^(clearest|\d{4}-\d{2}-\d{2})$")
     min_clear: float = Field(default=0.5, ge=0, le=1)
-    stride: int | None = Field(default=None, ge=8)
+    stride: int | None = Field(default=None, ge=MIN_STRIDE)

@@ -44,6 +44,7 @@ class Task:
             champion=self.champion.model_dump(exclude={"report", "metric", "value", "decided"}),
             settings=self.collection.map,
             min_valid=self.collection.split.min_valid,
+            licence=self.collection.licence,
         )
 
     @property

@@ -37,6 +37,7 @@ def provenance_tags(task: Task, made: Made) -> dict[str, str]:
         "min_clear": repr(task.collection.map.min_clear),
         "position_pixels": str(task.info.tile_size),
         "stride_pixels": str(task.stride),
+        "licence": task.collection.licence,
     }
 
 
@@ -160,4 +161,5 @@ def _facts(task: Task, made: Made) -> dict[str, Scalar]:
         "square": f"{task.stride * metres:g} m",
         "grid": task.grid.crs,
         "split": run_name(champion.split_fingerprint),
+        "licence": task.collection.licence,
     }

@@ -4,6 +4,7 @@ It stands in the CRS that most tiles have; those of others enter it through a VR
 tiles overlap, the first by name is on top, those that are not warped before those that are.
 """
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,20 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
-from agri_assets.cube.open import cube_info
+from agri_assets.errors import SceneError, first_line
 from agri_assets.maps.raster import BLOCK, COLOURS, NODATA
+from agri_assets.objects import local_copy
 from agri_assets.scenes.grid import TileGrid
+from agri_assets.scenes.rasters import grid_of
 from agri_assets.store.commit import locked, write_text
 from agri_assets.store.layout import CollectionPaths
+
+logger = logging.getLogger(__name__)
 
 NAME = "mosaic.vrt"
 WARPED = "warped"
@@ -63,11 +69,21 @@ def refresh_mosaics(paths: CollectionPaths) -> None:
 
 
 def mapped_grids(paths: CollectionPaths) -> dict[str, TileGrid]:
-    """The grid of every mapped tile, in order of name."""
+    """The grid of every mapped tile, in order of name; maps that cannot be read are left out with a warning."""
     folder = paths.receipt("land_map", "tile").parent
     tiles = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
-    infos = {tile: cube_info(paths.cube(tile)) for tile in tiles if paths.map(tile).exists()}
-    return {tile: info.grid for tile, info in infos.items() if info.grid is not None}
+    grids = {tile: _grid(paths.map(tile)) for tile in tiles if paths.map(tile).exists()}
+    return {tile: grid for tile, grid in grids.items() if grid is not None}
+
+
+def _grid(path: Path) -> TileGrid | None:
+    """Where a map lies, by its own header: its cube may be gone."""
+    try:
+        with local_copy(path) as file, rasterio.open(file) as source:
+            return grid_of(str(path), source)
+    except (RasterioError, SceneError) as error:
+        logger.warning("%s: left out of the mosaic, delete it and map the tile again (%s)", path, first_line(error))
+        return None
 
 
 def mosaic_files(grids: Mapping[str, TileGrid], colours: Colours) -> dict[str, str]:

@@ -117,6 +117,12 @@ def spread(windows: Floats, overlap: int) -> Floats:
     return both
 
 
+def shares(pixels: npt.NDArray[Any], tile_size: int, stride: int) -> npt.NDArray[np.float32]:
+    """The share of true pixels in each window of such a mask, rounded as the shares in a tile index are."""
+    counts = covered(pixels, tile_size, stride).astype(np.float32)
+    return np.asarray(counts / np.float32(tile_size**2), dtype=np.float32)
+
+
 def covered(pixels: npt.NDArray[Any], tile_size: int, stride: int) -> Index:
     """How many true pixels each window of a (height, width) mask holds, whose edges are whole squares."""
     rows, cols = pixels.shape[0] // stride, pixels.shape[1] // stride

@@ -179,6 +179,7 @@ def reported(studies, tmp_path_factory, made_run):
     from agri_assets.store.receipt import Outcome
 
     study = studies.scene_study(tmp_path_factory.mktemp("study")).with_settings(bootstrap=100)
+    study = replace(study, collection=study.collection.model_copy(update={"licence": "CC BY 4.0, of a test"}))
     paths, split, made = study.paths, read_summary(study.paths), fingerprint(model="tiny")
     folder = paths.model_run("cnn_vit_hybrid", run_name(made))
     seen = {"mean": split.mean, "std": split.std, "collection": study.collection.name}
@@ -200,4 +201,4 @@ def reported(studies, tmp_path_factory, made_run):
         decided="2024-01-01",
     )
     write_json(paths.champion, champion.model_dump(mode="json"))
-    return replace(study)
+    return study

@@ -83,6 +83,7 @@ def test_the_card_shows_figures_with_intervals(reported, built):
     card = (built.path / CARD_FILE).read_text()
     champion = read_champion(reported.paths)
     metrics = read_report(reported.paths.report_run(champion.model, champion.report))
+    assert BundleContract.load(built.path).licence == reported.collection.licence
     low, high = metrics.ci95["roc_auc"]
     assert f"| ROC AUC | {metrics.roc_auc:.4f} | {low:.4f} to {high:.4f} |" in card
     for name in metrics.by_class:
@@ -91,7 +92,7 @@ def test_the_card_shows_figures_with_intervals(reported, built):
         "agri-assets predict",
         "proved disjoint",
         "B04",
-        "Licence of the weights: unspecified",
+        "Licence and attribution: CC BY 4.0, of a test.",
         "### The 8-bit network",
         "(roc.png)",
     ):

@@ -10,17 +10,25 @@ import pytest
 import rasterio
 
 from agri_assets.bundle.contract import BundleContract
-from agri_assets.bundle.predict import map_product
+from agri_assets.bundle.predict import map_product, predict_squares
 from agri_assets.bundle.runner import load_runner
-from agri_assets.bundle.scene import open_scene, read_tiles
+from agri_assets.bundle.scene import open_scene
 from agri_assets.cli.main import main
 from agri_assets.config import Collection
 from agri_assets.cube.build import build_cube
 from agri_assets.cube.index import read_index
-from agri_assets.cube.open import open_reflectance
+from agri_assets.cube.open import cube_info, open_reflectance
 from agri_assets.errors import ModelError, SceneError
 from agri_assets.evaluation.temperature import scaled
+from agri_assets.maps.positions import choose_positions
+from agri_assets.maps.predict import predict_windows
+from agri_assets.maps.quicklook import Mosaic
+from agri_assets.maps.reading import Rules, WindowReader
+from agri_assets.maps.settings import MapSettings
+from agri_assets.maps.windows import WindowGrid
+from agri_assets.maps.work import Work
 from agri_assets.models.predictor import load_predictor
+from agri_assets.samples.writer import write_samples
 from agri_assets.scenes.catalog import CatalogTile, write_catalog
 from agri_assets.scenes.grid import TileGrid
 from agri_assets.scenes.narrow import narrow
@@ -59,19 +67,15 @@ def run_bare(code, *arguments):
     )
 
 
-def predicted(bundle, product):
-    """Probabilities by position, NaN where not mapped."""
+def predicted(bundle, product, stride=None):
+    """Probabilities by square, NaN where not mapped."""
     contract = BundleContract.load(bundle)
     scene, runner = open_scene(str(product), contract), load_runner(bundle, contract)
-    found = np.full(scene.shape, np.nan)
-    for tiles in read_tiles(scene):
-        assert np.isnan(found[tiles.row, tiles.col]).all()
-        found[tiles.row, tiles.col] = runner.predict(tiles.pixels)
-    return found
+    return predict_squares(scene, scene.windows(stride), runner)
 
 
-def by_the_cube(root, product, run, contract):
-    """The same by the trained network from a cube of the product and its tile index."""
+def made_cube(root, product, contract):
+    """A collection with a cube of a product and its tile index."""
     collection = Collection.model_validate(
         {
             "name": "made",
@@ -96,6 +100,12 @@ def by_the_cube(root, product, run, contract):
         outcome = Outcome(path=paths.folder, fingerprint="1", data_version="1", summary="a test")
         write_json(paths.receipt(asset, TILE), outcome.model_dump(mode="json"))
     build_cube(collection, paths, TILE)
+    return paths, grid
+
+
+def by_the_cube(root, product, run, contract):
+    """The same by the trained network from a cube of the product and its tile index."""
+    paths, grid = made_cube(root, product, contract)
     index, pixels = read_index(paths.tiles(TILE)), np.asarray(open_reflectance(paths.cube(TILE))[:])[0]
     usable = index[(index["clear_fraction"] >= contract.min_clear) & (index["valid_fraction"] >= contract.min_valid)]
     row, col = usable["row"].to_numpy(), usable["col"].to_numpy()
@@ -116,10 +126,46 @@ def test_a_product_is_mapped_as_the_land_map_would(bundle, tiny_run, products, t
         assert 0 < np.isfinite(found).mean() < 1, "clouds must hide some positions and not all"
 
 
-def test_a_map_is_the_same_however_the_scene_is_cut(bundle, products, monkeypatch):
-    whole = predicted(bundle, products[1])
+def by_the_land_map(root, product, run, contract, stride):
+    """The probabilities of squares that the land map predicts from a cube of the product."""
+    paths, grid = made_cube(root, product, contract)
+    info, shape = cube_info(paths.cube(TILE)), grid.positions(EDGE)
+    chosen = choose_positions(paths.tiles(TILE), info, shape, MapSettings(), contract.min_valid)
+    rules = Rules(contract.min_valid, contract.min_clear, contract.clouds)
+    windows = WindowGrid(shape, EDGE, stride, info.shard_size // EDGE)
+    mosaic, predictor, work = Mosaic(*shape, EDGE), load_predictor(run), Work(root / "work", "1")
+    reader = WindowReader(paths.cube(TILE), info, windows, chosen, rules, mosaic.detail)
+    return windows.mean(predict_windows(predictor, contract.temperature, reader, work, mosaic, "a test"))
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+def test_a_finer_map_is_the_land_maps(bundle, tiny_run, products, tmp_path, stride):
+    contract = BundleContract.load(bundle)
+    wanted = by_the_land_map(tmp_path, products[1], tiny_run, contract, stride)
+    found = predicted(bundle, products[1], stride)
+    assert found.shape == (384 // stride, 384 // stride)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+    assert np.nanstd(found) > 0.01
+    assert 0 < np.isfinite(found).mean() < 1
+
+
+@pytest.mark.parametrize("stride", [None, 8])
+def test_a_map_is_the_same_however_the_scene_is_cut(bundle, products, monkeypatch, stride):
+    whole = predicted(bundle, products[1], stride)
     monkeypatch.setattr("agri_assets.cube.schema.SHARD_PIXELS", 3 * EDGE)
-    np.testing.assert_allclose(predicted(bundle, products[1]), whole, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(predicted(bundle, products[1], stride), whole, rtol=0, atol=1e-6)
+
+
+def test_pixels_beyond_whole_positions_are_not_mapped(bundle, tmp_path):
+    write_samples(tmp_path, ["31TCJ"], dates=1, size=360, cloudy_dates=0, damaged=0)
+    (product,) = tmp_path.glob("*.SAFE")
+    map_product(bundle, str(product), tmp_path / "map.tif", stride=8)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        mapped = file.read(1) != 255
+    assert mapped.shape == (360, 360)
+    assert mapped[:352, :352].all()
+    assert not mapped[352:].any()
+    assert not mapped[:, 352:].any()
 
 
 @pytest.mark.parametrize("form", ["SAFE", "zip"])
@@ -139,6 +185,7 @@ def test_the_command_writes_both_maps(bundle, products, tmp_path, capsys, form):
         assert file.nodata == 255
         assert file.colormap(1)[1] == (230, 159, 0, 255)
         assert file.tags()["precision"] == "float32"
+        assert file.tags()["licence"] == "MIT"
         assert file.tags()["scene"].startswith("S2")
         assert file.transform == rasterio.open(next(products[1].glob("**/*B04_10m.jp2"))).transform
     with rasterio.open(out.with_name("map.probability.tif")) as file:
@@ -147,6 +194,28 @@ def test_the_command_writes_both_maps(bundle, products, tmp_path, capsys, form):
     assert np.array_equal(every == 255, ~mapped)
     assert np.array_equal(every[mapped] == 1, found[mapped] >= 0.5)
     assert np.array_equal(percent[::EDGE, ::EDGE][mapped], np.rint(found[mapped] * 100))
+
+
+def test_the_command_takes_a_stride(bundle, products, tmp_path, capsys):
+    out = tmp_path / "map.tif"
+    assert main(["predict", str(bundle), str(products[1]), "--out", str(out), "--stride", "16"]) == 0
+    found = predicted(bundle, products[1], 16)
+    mapped = np.isfinite(found)
+    assert f"{mapped.sum()} of {mapped.size} squares of 16 px mapped" in capsys.readouterr().out
+    with rasterio.open(out.with_name("map.probability.tif")) as file:
+        percent = file.read(1)
+        assert (file.tags()["stride_pixels"], file.tags()["position_pixels"]) == ("16", "32")
+    assert np.array_equal(percent[::16, ::16][mapped], np.rint(found[mapped] * 100))
+    assert np.array_equal(percent[::16, ::16].repeat(16, 0).repeat(16, 1), percent)
+
+
+@pytest.mark.parametrize("stride", [0, 4, 12, 64])
+def test_a_stride_that_does_not_fit_is_refused(bundle, products, tmp_path, capsys, stride):
+    arguments = ["predict", str(bundle), str(products[0]), "--out", str(tmp_path / "map.tif"), "--stride", str(stride)]
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"stride {stride} does not fit the tiles of 32 px that cnn_vit_hybrid takes; use one of 8, 16, 32" in line
+    assert not list(tmp_path.glob("*.tif"))
 
 
 def test_the_8_bit_network_maps_too(bundle, products, tmp_path):

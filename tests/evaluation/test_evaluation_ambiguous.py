@@ -9,7 +9,7 @@ from agri_assets.cube.index import read_index
 from agri_assets.cube.open import cube_info
 from agri_assets.evaluation import ambiguous
 from agri_assets.evaluation.ambiguous import ambiguous_samples
-from agri_assets.evaluation.metrics import score
+from agri_assets.evaluation.intervals import assess
 from agri_assets.evaluation.report import build_report
 from agri_assets.loading.samples import load_samples
 from agri_assets.store.commit import read_json
@@ -81,8 +81,11 @@ def test_the_report_tells_what_they_change(study):
     both = pd.concat([test, more])
     assert metrics["n"] == len(test)
     assert metrics["ambiguous"] == len(more) > 0
-    expected = score(both["label"].to_numpy(), both["probability"].to_numpy(), metrics["threshold"])
+    columns = (both[name].to_numpy() for name in ("label", "probability", "cell"))
+    expected = assess(*columns, metrics["threshold"])
     assert metrics["with_ambiguous"] == expected.model_dump(mode="json")
+    low, high = metrics["with_ambiguous"]["ci95"]["roc_auc"]
+    assert low < metrics["with_ambiguous"]["roc_auc"] < high
     assert f"{len(more):,} ambiguous samples as well" in (folder / "report.html").read_text()
     off = build_report(study.with_settings(ambiguous=False).collection, study.paths, "resnet50").path.parent
     assert read_json(off / "metrics.json")["with_ambiguous"] is None

@@ -3,6 +3,7 @@
 import numpy as np
 
 from agri_assets.evaluation.breakdown import by_class, by_group, clear_groups, without_class, worst_mistakes
+from agri_assets.evaluation.intervals import assess
 
 NAMES = np.array(["Forest"] * 4 + ["AnnualCrop"] * 3 + ["Pasture"] * 2 + [None], dtype=object)
 LABEL = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 0])
@@ -17,15 +18,20 @@ def test_by_class_counts_what_is_called():
 
 
 def test_only_agricultural_classes_are_left_out():
-    found = without_class(LABEL, PROBABILITY, NAMES, 0.5)
+    cell = np.arange(len(LABEL)).astype(str).astype(object)
+    found = without_class(LABEL, PROBABILITY, cell, NAMES, 0.5)
     assert list(found) == ["AnnualCrop", "Pasture"]
     assert found["Pasture"].n == 8
     assert found["Pasture"].recall == 1
+    rest = NAMES != "Pasture"
+    assert found["Pasture"] == assess(LABEL[rest], PROBABILITY[rest], cell[rest], 0.5)
+    low, high = found["Pasture"].ci95["accuracy"]
+    assert low < found["Pasture"].accuracy == 7 / 8 < high
 
 
 def test_leaving_out_the_only_agricultural_class_leaves_nothing_to_score():
     names = np.array(["Cropland" if label else "Trees" for label in LABEL], dtype=object)
-    assert without_class(LABEL, PROBABILITY, names, 0.5) == {}
+    assert without_class(LABEL, PROBABILITY, names, names, 0.5) == {}
 
 
 def test_the_surest_mistakes_come_first():

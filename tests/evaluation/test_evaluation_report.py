@@ -3,14 +3,17 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from agri_assets.errors import EvaluationError, SplitError
-from agri_assets.evaluation.metrics import choose_threshold
+from agri_assets.evaluation.metrics import ECE_BINS, METRICS, choose_threshold
 from agri_assets.evaluation.records import read_metrics
 from agri_assets.evaluation.report import build_report
+from agri_assets.evaluation.temperature import scaled
 from agri_assets.splits.summary import read_summary
 from agri_assets.store.commit import read_json
 
@@ -20,6 +23,35 @@ CONTRACT = {
     *("split_fingerprint", "data_version"),
 }
 """Keys of `metrics.json` that other programs read."""
+
+
+def same_as_scikit_learn(figures, frame, threshold):
+    """Every figure of a set of samples is scikit-learn's, and lies in its interval."""
+    label, probability, called = frame["label"], frame["probability"], frame["probability"] >= threshold
+    expected = {
+        "accuracy": reference.accuracy_score(label, called),
+        "balanced_accuracy": reference.balanced_accuracy_score(label, called),
+        "precision": reference.precision_score(label, called),
+        "recall": reference.recall_score(label, called),
+        "f1": reference.f1_score(label, called),
+        "roc_auc": reference.roc_auc_score(label, probability),
+        "pr_auc": reference.average_precision_score(label, probability),
+        "brier": reference.brier_score_loss(label, probability),
+        "ece": calibration_error(label, probability),
+    }
+    assert set(expected) == set(METRICS)
+    assert {name: figures[name] for name in METRICS} == pytest.approx(expected)
+    assert (figures["n"], figures["positives"]) == (len(frame), label.sum())
+    for name in METRICS:
+        low, high = figures["ci95"][name]
+        assert low < figures[name] < high
+
+
+def calibration_error(label, probability):
+    """By scikit-learn's calibration curve, whose bins are of equal width as well."""
+    true, told = calibration_curve(label, probability, n_bins=ECE_BINS)
+    count, _ = np.histogram(probability, bins=ECE_BINS, range=(0, 1))
+    return np.average(np.abs(true - told), weights=count[count > 0])
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -36,10 +68,15 @@ def test_figures_follow_from_the_stored_predictions(study):
     threshold = choose_threshold(val["label"].to_numpy(), val["probability"].to_numpy(), "f1")
     assert metrics["threshold"] == threshold
     called = test["probability"] >= threshold
-    assert metrics["roc_auc"] == pytest.approx(reference.roc_auc_score(test["label"], test["probability"]))
-    assert metrics["pr_auc"] == pytest.approx(reference.average_precision_score(test["label"], test["probability"]))
-    assert metrics["f1"] == pytest.approx(reference.f1_score(test["label"], called))
+    same_as_scikit_learn(metrics, test, threshold)
+    both = pd.concat([test, pd.read_parquet(folder / "ambiguous.parquet")])
+    same_as_scikit_learn(metrics["with_ambiguous"], both, threshold)
     assert metrics["confusion"] == reference.confusion_matrix(test["label"], called).tolist()
+    assert metrics["temperature"] != 1
+    own = scaled(test["probability"].to_numpy(), 1 / metrics["temperature"])
+    assert metrics["ece_unscaled"] == pytest.approx(calibration_error(test["label"], own), abs=1e-9)
+    low, high = metrics["ece_unscaled_ci95"]
+    assert low < metrics["ece_unscaled"] < high
     assert (metrics["run"], metrics["report"], metrics["cells"]) == (run, folder.name, test["cell"].nunique())
     assert metrics["roc_auc"] > 0.9
     assert read_json(study.paths.report("resnet50") / "current.json")["run"] == folder.name
@@ -63,12 +100,14 @@ def test_a_report_is_made_once_and_again_when_its_inputs_change(study):
 
 def test_the_page_needs_nothing_beside_it_and_says_everything_in_words(study):
     study.train("resnet50", noise=0.3)
-    outcome = build_report(study.collection, study.paths, "resnet50")
+    collection = study.collection.model_copy(update={"licence": "© a test, CC BY 4.0"})
+    outcome = build_report(collection, study.paths, "resnet50")
     text = outcome.path.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "http" not in re.sub(r'base64,[^"]*', "", text)
     assert all(re.search(r'alt="[^"]{20,}"', tag) for tag in re.findall(r"<img [^>]*>", text))
     assert text.count("<h1>") == 1
+    assert "© a test, CC BY 4.0" in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
     assert "split proved disjoint on the ground" in text

@@ -38,7 +38,8 @@ def expected(study, tile):
 
 
 def test_every_position_is_mapped_at_its_clearest_date(study):
-    outcome = build_map(study.collection, study.paths, TILE)
+    collection = study.collection.model_copy(update={"licence": "© a test, CC BY 4.0"})
+    outcome = build_map(collection, study.paths, TILE)
     truth = expected(study, TILE)
     assert np.isnan(truth).any()
     with rasterio.open(outcome.path) as file:
@@ -46,7 +47,9 @@ def test_every_position_is_mapped_at_its_clearest_date(study):
         assert file.crs.to_epsg() == 32631
         assert (file.height, file.width) == (1536, 1536)
         assert file.tags()["threshold"] == "0.5"
+        assert file.tags()["licence"] == "© a test, CC BY 4.0"
         assert file.tags()["dates"] == "2023-06-01,2023-08-15"
+    assert "© a test, CC BY 4.0" in outcome.path.with_suffix(".html").read_text()
     with rasterio.open(outcome.metadata["probability"]) as file:
         percent = file.read(1)[::32, ::32]
     assert np.array_equal(classes == 255, np.isnan(truth))

@@ -1,5 +1,7 @@
 """One mosaic shows all mapped tiles, those of other zones in their right places."""
 
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
@@ -76,6 +78,27 @@ def test_each_map_refreshes_the_mosaics(study):
     (folder / "mosaic.vrt").unlink()
     assert build_map(study.collection, study.paths, "31TDJ").reused
     assert (folder / "mosaic.vrt").exists()
+
+
+def test_a_mapped_tile_whose_cube_is_gone_stays_in_the_mosaics(study):
+    build_map(study.collection, study.paths, "31TCJ")
+    shutil.rmtree(study.paths.cube("31TCJ"))
+    build_map(study.collection, study.paths, "31TDJ")
+    folder = study.paths.map("31TCJ").parent
+    with rasterio.open(folder / "mosaic.vrt") as whole, rasterio.open(folder / "31TCJ.tif") as one:
+        assert whole.width == 2508
+        mapped = one.read(1) != NODATA
+        assert mapped.mean() > 0.5
+        assert np.array_equal(whole.read(1)[:, :1536][mapped], one.read(1)[mapped])
+
+
+def test_a_map_that_cannot_be_read_is_left_out_and_does_not_stop_the_others(study, caplog):
+    build_map(study.collection, study.paths, "31TCJ")
+    study.paths.map("31TCJ").write_bytes(b"no map")
+    build_map(study.collection, study.paths, "31TDJ")
+    with rasterio.open(study.paths.map("31TCJ").with_name("mosaic.vrt")) as whole:
+        assert whole.width == 1536
+    assert f"{study.paths.map('31TCJ')}: left out of the mosaic" in caplog.text
 
 
 def test_without_tiles_there_is_no_mosaic():
