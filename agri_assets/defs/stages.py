@@ -23,13 +23,17 @@ TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
 @contextmanager
 def one_line_failures() -> Iterator[None]:
     """Turn the project's own errors, which a retry cannot mend, into a failure of one line; end with a killed run."""
-    if (run := multiprocessing.parent_process()) is not None and run.pid is not None:
-        # Dagster's step goes on when its run was killed, and never ends: nobody reads what it has to tell
-        end_with(run.pid)
+    end_with_run()
     try:
         yield
     except AgriAssetsError as error:
         raise refusal(str(error)) from None
+
+
+def end_with_run() -> None:
+    """End this step when its run is killed: Dagster lets it go on, and nobody reads what it has to tell."""
+    if (run := multiprocessing.parent_process()) is not None and run.pid is not None:
+        end_with(run.pid)
 
 
 def refusal(message: str) -> dg.Failure:

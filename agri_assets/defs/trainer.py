@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from agri_assets.defs.resources import Store
-from agri_assets.defs.stages import refusal
+from agri_assets.defs.stages import end_with_run, refusal
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.receipt import Outcome, read_outcome
 from agri_assets.training.recipe import ModelName
@@ -21,11 +21,12 @@ def launch_training(
     collection: str,
     model: ModelName,
 ) -> Outcome:
-    """Train in a child process that ends with this one; the outcome comes back in a file.
+    """Train in a child process that ends with this one, as this one does with its run; the outcome comes in a file.
 
     Raises:
         dagster.Failure: The trainer refused (no retry) or crashed (retried, resuming).
     """
+    end_with_run()
     with tempfile.TemporaryDirectory(prefix="agri-training-") as folder:
         result, refused = Path(folder) / "result.json", Path(folder) / "refusal.txt"
         command = [sys.executable, "-m", "agri_assets.defs.launcher", "--collection", collection, "--model", model]
