@@ -5,6 +5,7 @@ that makes a folder whole last, under a lease that ends by itself.
 """
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from agri_assets.store.lease import leased, require_leases
 STAGING_PREFIX = ".staging-"
 """Names of files and folders that are not yet whole begin with this."""
 
+TEMPORARY_PREFIX = "agri-staging-"
+"""Names of temporary folders of this machine, in which what goes to object storage is made, begin with this."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -85,13 +88,42 @@ def staged(target: Path) -> Iterator[Path]:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = _beside(target)
+        with staging_in(target.parent):
+            try:
+                yield staging
+                flush(staging)
+                _move(staging, target)
+                flush(target.parent)
+            finally:
+                remove(staging)
+
+
+@contextmanager
+def staging_in(folder: Path) -> Iterator[None]:
+    """Hold a shared lock on a folder itself: who gets it alone knows that what is staged there is nobody's any more."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # a file system without such locks is as good for staging; `orphans` then finds nothing
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def abandoned(folder: Path) -> Iterator[bool]:
+    """Whether no living process stages anything in a folder; true for the length of the block, where others wait."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
         try:
-            yield staging
-            flush(staging)
-            _move(staging, target)
-            flush(target.parent)
-        finally:
-            _remove(staging)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
 
 
 def _beside(target: Path) -> Path:
@@ -108,10 +140,11 @@ def _move(staging: Path, target: Path) -> None:
     aside = _beside(target)
     target.replace(aside)
     staging.replace(target)
-    _remove(aside)
+    remove(aside)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; it need not be there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -122,13 +155,13 @@ def sweep(target: Path) -> None:
     """Remove what an interrupted `staged` of this target left; nobody else may be writing it."""
     if not isinstance(target, ObjectPath):
         for left in target.parent.glob(f"{STAGING_PREFIX}{'[0-9a-f]' * 8}-{target.name}"):
-            _remove(left)
+            remove(left)
 
 
 @contextmanager
 def _staged_here(target: ObjectPath) -> Iterator[Path]:
     """A path in a temporary folder; put under the name of `target` when the block ends without error."""
-    with tempfile.TemporaryDirectory(prefix="agri-staging-") as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder, staging_in(Path(folder)):
         staging = Path(folder) / target.name
         yield staging
         if staging.is_dir():
