@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from agri_assets.defs.resources import Store
+from agri_assets.defs.resources import Devices, Store
 from agri_assets.defs.stages import end_with_run, refusal
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.receipt import Outcome, read_outcome
@@ -17,6 +17,7 @@ from agri_assets.training.recipe import ModelName
 def launch_training(
     context: dg.AssetExecutionContext,
     store: Store,
+    devices: Devices,
     pipes: dg.PipesSubprocessClient,
     collection: str,
     model: ModelName,
@@ -35,6 +36,7 @@ def launch_training(
             "AGRI_PARENT_PID": str(os.getpid()),
             "AGRI_DATA_ROOT": str(store.paths(collection).root),
             "PYTHONUNBUFFERED": "1",
+            **devices.environment(),
         }
         if store.collections_file:
             env["AGRI_COLLECTIONS"] = store.collections_file

@@ -95,7 +95,9 @@ def test_a_killed_command_is_mended_by_the_doctor_and_resumed(home, straight):
     assert nothing_held(home)
     home.materialize(selected, OMP_NUM_THREADS="1")
     require_whole(home, straight)
-    assert "Nothing is wrong" in home.run("agri-assets", "doctor").stdout
+    told = home.run("agri-assets", "doctor").stdout
+    assert f"tiny/{MODEL}" not in told
+    assert "mended" not in told
 
 
 def victim(dev: Dev, run_id: str, name: str) -> psutil.Process:
