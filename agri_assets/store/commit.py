@@ -5,7 +5,6 @@ that makes a folder whole last, under a lease that ends by itself.
 """
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -13,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 from agri_assets.errors import StoreError
 from agri_assets.objects import ObjectPath
 from agri_assets.store.lease import leased, require_leases
+from agri_assets.store.presence import staging_in
 
 STAGING_PREFIX = ".staging-"
 """Names of files and folders that are not yet whole begin with this."""
@@ -96,34 +96,6 @@ def staged(target: Path) -> Iterator[Path]:
                 flush(target.parent)
             finally:
                 remove(staging)
-
-
-@contextmanager
-def staging_in(folder: Path) -> Iterator[None]:
-    """Hold a shared lock on a folder itself: who gets it alone knows that what is staged there is nobody's any more."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        # a file system without such locks is as good for staging; `orphans` then finds nothing
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def abandoned(folder: Path) -> Iterator[bool]:
-    """Whether no living process stages anything in a folder; true for the length of the block, where others wait."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
 
 
 def _beside(target: Path) -> Path:

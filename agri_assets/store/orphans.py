@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agri_assets.objects import ObjectPath
-from agri_assets.store.commit import STAGING_PREFIX, TEMPORARY_PREFIX, abandoned, remove
+from agri_assets.store.commit import STAGING_PREFIX, TEMPORARY_PREFIX, remove
+from agri_assets.store.presence import abandoned
 
 YOUNG_S = 60.0
 """A temporary folder may be so young that its maker does not hold it yet."""

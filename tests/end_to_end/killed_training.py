@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tests.training.conftest import write_images
 
 MODEL = "cnn_vit_hybrid"
 ASSET = dg.AssetKey(["tiny", MODEL])
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 COLLECTIONS = """
 collections:
@@ -131,8 +132,11 @@ class Dev:
 
     def launch(self) -> str:
         """Ask for the training, as the web UI does."""
-        client = DagsterGraphQLClient("127.0.0.1", port_number=self.port)
-        return client.submit_job_execution("__ASSET_JOB", asset_selection=[list(ASSET.path)])
+        with warnings.catch_warnings():
+            # Dagster's client calls gql in an older way
+            warnings.simplefilter("ignore", DeprecationWarning)
+            client = DagsterGraphQLClient("127.0.0.1", port_number=self.port)
+            return client.submit_job_execution("__ASSET_JOB", asset_selection=[list(ASSET.path)])
 
     def state(self, run_id: str) -> dg.DagsterRun:
         with instance_of(self.home) as instance:
