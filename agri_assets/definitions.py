@@ -9,7 +9,7 @@ from agri_assets.config import CollectionsFile, load_collections
 from agri_assets.defs.automation import automation
 from agri_assets.defs.ingest import archive_assets, scene_assets
 from agri_assets.defs.learning import learning_assets
-from agri_assets.defs.resources import Store
+from agri_assets.defs.resources import Devices, Store
 
 # Dagster's own selection parser and Pipes client use parts that Dagster calls beta and preview; we use none.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, module=r"dagster\._core\.")
@@ -43,7 +43,7 @@ def build_definitions() -> dg.Definitions:
         jobs=[job for one in automated for job in one.jobs],
         schedules=[schedule for one in automated for schedule in one.schedules],
         sensors=[sensor for one in automated for sensor in one.sensors],
-        resources={"store": Store(), "pipes": dg.PipesSubprocessClient()},
+        resources={"store": Store(), "devices": Devices(), "pipes": dg.PipesSubprocessClient()},
         executor=EXECUTOR,
     )
 

@@ -39,7 +39,7 @@ class RemoteError(SceneError):
         self.transient = transient
 
 
-def is_transient(error: SceneError) -> bool:
+def is_transient(error: AgriAssetsError) -> bool:
     """Whether what was refused for this error may be there by itself the next time."""
     return isinstance(error, RemoteError) and error.transient
 

@@ -13,7 +13,7 @@ from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
 from agri_assets.defs.stages import finish, one_line_failures, run_tile_asset
-from agri_assets.defs.upkeep import DATA_OWNERS, NIGHTLY
+from agri_assets.defs.upkeep import DATA_OWNERS, HOST_RETRIES, NIGHTLY
 from agri_assets.remote.address import provider_of
 from agri_assets.store.receipt import Outcome
 
@@ -35,6 +35,11 @@ class CubeConfig(dg.Config):
 def pool_of(address: str | None) -> str | None:
     """The pool that all steps share which read from one provider; none for what is on disk."""
     return provider_of(address) if address else None
+
+
+def retries_of(address: str | None) -> dg.RetryPolicy | None:
+    """How steps are tried again that read from another host; what is on disk would be as it was."""
+    return HOST_RETRIES if pool_of(address) else None
 
 
 def finish_cube(
@@ -61,6 +66,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         owners=DATA_OWNERS,
         kinds={"parquet"},
         pool=source_pool,
+        retry_policy=retries_of(outline.scenes_from),
         check_specs=[STAGE_CHECKS["tile_catalog"].spec(catalog_key)],
         description="Lists the source's tiles with their grids and registers them as partitions.",
     )
@@ -84,6 +90,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         owners=DATA_OWNERS,
         kinds={"sentinel2"},
         pool=source_pool,
+        retry_policy=retries_of(outline.scenes_from),
         check_specs=[STAGE_CHECKS["raw_scenes"].spec(scenes_key)],
         description="The tile's inventory: scenes present, superseded and refused, with each one's radiometric record.",
     )
@@ -101,6 +108,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         owners=DATA_OWNERS,
         kinds={"geotiff"},
         pool=pool_of(outline.labels_from),
+        retry_policy=retries_of(outline.labels_from),
         check_specs=[STAGE_CHECKS["land_cover"].spec(cover_key)],
         description="Land cover or parcels on the tile's own grid.",
     )
@@ -118,6 +126,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         owners=DATA_OWNERS,
         kinds={"zarr", "dask"},
         pool=source_pool,
+        retry_policy=retries_of(outline.scenes_from),
         check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key), CHECKSUMS.spec(cube_key)],
         description="The tile's sharded Zarr cube of reflectance and its tile index.",
     )

@@ -6,7 +6,7 @@ from agri_assets.defs.automation import ON_NEW_DATA
 from agri_assets.defs.checks import DISJOINT, STAGE_CHECKS
 from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
-from agri_assets.defs.resources import Store
+from agri_assets.defs.resources import Devices, Store
 from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
 from agri_assets.defs.trainer import launch_training
 from agri_assets.defs.upkeep import MODEL_OWNERS, WEEKLY, cluster_tags
@@ -71,9 +71,9 @@ def model_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
         description="Trained by its recipe in a process of its own; a retry resumes from the last checkpoint.",
     )
     def trained(
-        context: dg.AssetExecutionContext, store: Store, pipes: dg.PipesSubprocessClient
+        context: dg.AssetExecutionContext, store: Store, devices: Devices, pipes: dg.PipesSubprocessClient
     ) -> dg.MaterializeResult:
-        return finish(context, "model", launch_training(context, store, pipes, collection, model))
+        return finish(context, "model", launch_training(context, store, devices, pipes, collection, model))
 
     return trained
 

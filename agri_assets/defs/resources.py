@@ -1,8 +1,9 @@
-"""The store as a resource: which collections there are, and where their outputs lie."""
+"""What a deployment configures: which collections there are, where their outputs lie, and which devices train."""
 
 from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
 from agri_assets.config import Collection, data_root, load_collections
 from agri_assets.store.layout import CollectionPaths
@@ -21,3 +22,13 @@ class Store(dg.ConfigurableResource):
     def paths(self, name: str) -> CollectionPaths:
         """Every path of a collection."""
         return CollectionPaths(data_root({"AGRI_DATA_ROOT": self.data_root}) if self.data_root else data_root(), name)
+
+
+class Devices(dg.ConfigurableResource):
+    """The CUDA devices that trainings choose from; empty follows `CUDA_VISIBLE_DEVICES`, which unset means all."""
+
+    visible: str = Field(default="", description="Numbers or UUIDs, as CUDA_VISIBLE_DEVICES has them; `cpu` for none.")
+
+    def environment(self) -> dict[str, str]:
+        """What a training's process is told of it."""
+        return {"CUDA_VISIBLE_DEVICES": "" if self.visible == "cpu" else self.visible} if self.visible else {}

@@ -11,7 +11,7 @@ from agri_assets.config import Collection
 from agri_assets.defs.checks import STAGE_CHECKS
 from agri_assets.defs.metadata import materialized
 from agri_assets.defs.resources import Store
-from agri_assets.errors import AgriAssetsError
+from agri_assets.errors import AgriAssetsError, is_transient
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome
 from agri_assets.training.parent import end_with
@@ -22,22 +22,29 @@ TileStage = Callable[[Collection, CollectionPaths, str], Outcome]
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Turn the project's own errors, which a retry cannot mend, into a failure of one line; end with a killed run."""
-    if (run := multiprocessing.parent_process()) is not None and run.pid is not None:
-        # Dagster's step goes on when its run was killed, and never ends: nobody reads what it has to tell
-        end_with(run.pid)
+    """Turn the project's own errors into a failure of one line; end with a killed run.
+
+    Tried again, where the asset has a retry policy, is only what may pass by itself: a host that did not answer.
+    """
+    end_with_run()
     try:
         yield
     except AgriAssetsError as error:
-        raise refusal(str(error)) from None
+        raise refusal(str(error), retry=is_transient(error)) from None
 
 
-def refusal(message: str) -> dg.Failure:
-    """A failure that no retry can mend, shown as its message alone."""
+def end_with_run() -> None:
+    """End this step when its run is killed: Dagster lets it go on, and nobody reads what it has to tell."""
+    if (run := multiprocessing.parent_process()) is not None and run.pid is not None:
+        end_with(run.pid)
+
+
+def refusal(message: str, retry: bool = False) -> dg.Failure:
+    """A failure shown as its message alone; unless told otherwise, one that no retry can mend."""
     if multiprocessing.parent_process() is not None:
         # this process runs one step and ends with it: Dagster's own stack would bury the line that people need
         sys.tracebacklimit = 0
-    return dg.Failure(description=message, allow_retries=False)
+    return dg.Failure(description=message, allow_retries=retry)
 
 
 def finish(context: dg.AssetExecutionContext, kind: str, outcome: Outcome) -> dg.MaterializeResult:

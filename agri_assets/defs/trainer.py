@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from agri_assets.defs.resources import Store
-from agri_assets.defs.stages import refusal
+from agri_assets.defs.resources import Devices, Store
+from agri_assets.defs.stages import end_with_run, refusal
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.receipt import Outcome, read_outcome
 from agri_assets.training.recipe import ModelName
@@ -17,15 +17,17 @@ from agri_assets.training.recipe import ModelName
 def launch_training(
     context: dg.AssetExecutionContext,
     store: Store,
+    devices: Devices,
     pipes: dg.PipesSubprocessClient,
     collection: str,
     model: ModelName,
 ) -> Outcome:
-    """Train in a child process that ends with this one; the outcome comes back in a file.
+    """Train in a child process that ends with this one, as this one does with its run; the outcome comes in a file.
 
     Raises:
         dagster.Failure: The trainer refused (no retry) or crashed (retried, resuming).
     """
+    end_with_run()
     with tempfile.TemporaryDirectory(prefix="agri-training-") as folder:
         result, refused = Path(folder) / "result.json", Path(folder) / "refusal.txt"
         command = [sys.executable, "-m", "agri_assets.defs.launcher", "--collection", collection, "--model", model]
@@ -34,6 +36,7 @@ def launch_training(
             "AGRI_PARENT_PID": str(os.getpid()),
             "AGRI_DATA_ROOT": str(store.paths(collection).root),
             "PYTHONUNBUFFERED": "1",
+            **devices.environment(),
         }
         if store.collections_file:
             env["AGRI_COLLECTIONS"] = store.collections_file

@@ -1,4 +1,4 @@
-"""Who looks after the assets, how fresh they are to be, and what a training asks of a cluster."""
+"""Who looks after the assets, how fresh they are to be, when they are tried again, and what a cluster is asked for."""
 
 import os
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ DATA_OWNERS, MODEL_OWNERS = ["team:data-platform"], ["team:machine-learning"]
 NIGHTLY = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=2), fail_window=timedelta(days=7))
 WEEKLY = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=8), fail_window=timedelta(days=15))
 """What the schedules of these names keep: late after one that failed, stale after several."""
+
+HOST_RETRIES = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""Where another host is read: about a minute, two and four after it did not answer."""
 
 
 def cluster_tags(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:

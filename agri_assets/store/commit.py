@@ -22,10 +22,13 @@ from filelock import FileLock, Timeout
 from agri_assets.errors import StoreError
 from agri_assets.objects import ObjectPath
 from agri_assets.store.lease import leased, require_leases
+from agri_assets.store.presence import staging_in
 
 STAGING_PREFIX = ".staging-"
 """Names of files and folders that are not yet whole begin with this."""
 
+TEMPORARY_PREFIX = "agri-staging-"
+"""Names of temporary folders of this machine, in which what goes to object storage is made, begin with this."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -85,13 +88,14 @@ def staged(target: Path) -> Iterator[Path]:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = _beside(target)
-        try:
-            yield staging
-            flush(staging)
-            _move(staging, target)
-            flush(target.parent)
-        finally:
-            _remove(staging)
+        with staging_in(target.parent):
+            try:
+                yield staging
+                flush(staging)
+                _move(staging, target)
+                flush(target.parent)
+            finally:
+                remove(staging)
 
 
 def _beside(target: Path) -> Path:
@@ -108,10 +112,11 @@ def _move(staging: Path, target: Path) -> None:
     aside = _beside(target)
     target.replace(aside)
     staging.replace(target)
-    _remove(aside)
+    remove(aside)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; it need not be there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -122,13 +127,13 @@ def sweep(target: Path) -> None:
     """Remove what an interrupted `staged` of this target left; nobody else may be writing it."""
     if not isinstance(target, ObjectPath):
         for left in target.parent.glob(f"{STAGING_PREFIX}{'[0-9a-f]' * 8}-{target.name}"):
-            _remove(left)
+            remove(left)
 
 
 @contextmanager
 def _staged_here(target: ObjectPath) -> Iterator[Path]:
     """A path in a temporary folder; put under the name of `target` when the block ends without error."""
-    with tempfile.TemporaryDirectory(prefix="agri-staging-") as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder, staging_in(Path(folder)):
         staging = Path(folder) / target.name
         yield staging
         if staging.is_dir():
