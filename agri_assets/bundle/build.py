@@ -17,8 +17,6 @@ from agri_assets.bundle.agreement import (
 )
 from agri_assets.bundle.card import model_card
 from agri_assets.bundle.contract import CARD_FILE, INT8_FILE, ONNX_FILE, Agreement, BundleContract, Figures, Int8
-from agri_assets.bundle.export import export_onnx
-from agri_assets.bundle.quantize import quantize
 from agri_assets.bundle.runner import Runner, open_runner
 from agri_assets.config import Collection
 from agri_assets.cube.open import cube_info
@@ -131,6 +129,9 @@ def _task(collection: Collection, paths: CollectionPaths) -> Task:
 
 
 def _make(task: Task) -> Outcome:
+    # brings torch, which a bundle that is there already does not need
+    from agri_assets.bundle.export import export_onnx
+
     test = load_samples(task.paths, "test")
     trial = open_trial(test, task.cubes, task.report / "predictions.parquet")
     with staged(task.folder) as folder:
@@ -157,6 +158,8 @@ def _open(task: Task, path: Path) -> Runner:
 
 def _make_int8(task: Task, trial: Trial, portable: Runner, folder: Path) -> Int8:
     """Make and measure the 8-bit network; it goes again where it loses too much."""
+    from agri_assets.bundle.quantize import quantize
+
     train, path = load_samples(task.paths, "train"), folder / INT8_FILE
     quantize(folder / ONNX_FILE, path, calibration_batches(train, task.cubes))
     calibration = len(evenly(len(train), CALIBRATION_TILES))

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from agri_assets.defs.resources import Devices, Store
-from agri_assets.defs.stages import end_with_run, refusal
+from agri_assets.defs.stages import one_line_failures, refusal
 from agri_assets.errors import AgriAssetsError
 from agri_assets.store.receipt import Outcome, read_outcome
 from agri_assets.training.recipe import ModelName
@@ -22,12 +22,18 @@ def launch_training(
     collection: str,
     model: ModelName,
 ) -> Outcome:
-    """Train in a child process that ends with this one, as this one does with its run; the outcome comes in a file.
+    """Train, unless it is done, in a child that ends with this process, as this one does with its run.
+
+    The outcome of the child comes back in a file.
 
     Raises:
         dagster.Failure: The trainer refused (no retry) or crashed (retried, resuming).
     """
-    end_with_run()
+    from agri_assets.training.done import find_trained
+
+    with one_line_failures():
+        if done := find_trained(store.collection(collection), store.paths(collection), model):
+            return done
     with tempfile.TemporaryDirectory(prefix="agri-training-") as folder:
         result, refused = Path(folder) / "result.json", Path(folder) / "refusal.txt"
         command = [sys.executable, "-m", "agri_assets.defs.launcher", "--collection", collection, "--model", model]

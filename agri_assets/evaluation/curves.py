@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from agri_assets.evaluation.drawing import (
     BLUE,
@@ -46,6 +45,9 @@ class Curve:
 
 def roc_png(curves: Sequence[Curve]) -> bytes:
     """ROC curves with the operating point at each threshold."""
+    # takes a second to import, and most often what it is needed for is done already
+    from sklearn.metrics import roc_curve
+
     figure, axes = canvas()
     axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.9, linestyle=":", label="chance")
     for index, curve in enumerate(curves):
@@ -60,6 +62,8 @@ def roc_png(curves: Sequence[Curve]) -> bytes:
 
 def precision_recall_png(curves: Sequence[Curve]) -> bytes:
     """Precision-recall curves with the operating point at each threshold, over the share of positives."""
+    from sklearn.metrics import precision_recall_curve
+
     figure, axes = canvas()
     base = float(np.mean(curves[0].label))
     axes.axhline(base, color=MUTED, linewidth=0.9, linestyle=":", label=f"chance ({base:.2f})")

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.stats import t as student
 
 from agri_assets.evaluation.metrics import METRICS, Floats, Labels, MetricName, Ranking, Scores, score
 
@@ -106,6 +105,9 @@ def row_blocks(rows: int, samples: int) -> Iterator[range]:
 
 
 def _interval(value: float, left_out: Floats, samples: int) -> Interval | None:
+    # takes a second to import, and most often what it is needed for is done already
+    from scipy.stats import t as student
+
     defined, groups = left_out[np.isfinite(left_out)], len(left_out)
     if not np.isfinite(value) or len(defined) * 2 < groups or len(defined) < 2:
         return None

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
 
 from agri_assets.evaluation.intervals import Interval, groups_of, row_blocks
 from agri_assets.evaluation.metrics import Floats, Labels, MetricName, Ranking
@@ -50,6 +49,9 @@ def mcnemar(right: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> tuple
         right: (n,) whether the first model calls each sample rightly.
         other: The same of the second.
     """
+    # takes a second to import, and most often what it is needed for is done already
+    from scipy.stats import binomtest
+
     first, second = int(np.sum(right & ~other)), int(np.sum(~right & other))
     return first, second, float(binomtest(first, first + second).pvalue) if first + second else 1.0
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from agri_assets.evaluation.intervals import groups_of
 from agri_assets.evaluation.metrics import Floats, Labels
@@ -51,6 +50,9 @@ def choose_temperature(label: Labels, probability: Floats, cell: npt.NDArray[np.
 
 
 def _best(label: Labels, values: Floats) -> float:
+    # takes a second to import, and most often what it is needed for is done already
+    from scipy.optimize import minimize_scalar
+
     if not 0 < label.sum() < len(label):
         return 1.0
     low, high = np.log(RANGE)

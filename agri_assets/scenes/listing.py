@@ -1,6 +1,8 @@
 """What a source of scenes holds, and the sources that find all of it at once."""
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,11 +37,19 @@ class Listing:
     def tiles(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Tiles with scenes, limited to `wanted` unless that is empty."""
         only = {tile_name(tile) for tile in wanted}
-        return tuple(sorted({ref.tile for ref in self.refs if not only or ref.tile in only}))
+        return tuple(sorted(tile for tile in self._by_tile if not only or tile in only))
 
     def of(self, tile: str) -> tuple[SceneRef, ...]:
         """The scenes of one tile."""
-        return tuple(sorted((ref for ref in self.refs if ref.tile == tile), key=lambda ref: ref.name))
+        return tuple(self._by_tile.get(tile, ()))
+
+    @cached_property
+    def _by_tile(self) -> Mapping[str, list[SceneRef]]:
+        """Sorted once: thousands of tiles are asked for one after the other."""
+        found: dict[str, list[SceneRef]] = defaultdict(list)
+        for ref in sorted(self.refs, key=lambda ref: ref.name):
+            found[ref.tile].append(ref)
+        return found
 
 
 class Listed(ABC):

@@ -72,6 +72,13 @@ def find_outcome(receipt: Path, fingerprint: str) -> Outcome | None:
     return outcome.model_copy(update={"reused": True})
 
 
+def find_done(receipt: Path, fingerprint: str, what: str) -> Outcome | None:
+    """As `find_outcome`, and says so in the log."""
+    if done := find_outcome(receipt, fingerprint):
+        logger.info("%s: already up to date, nothing done; when it was made: %s", what, done.summary)
+    return done
+
+
 def read_outcome(receipt: Path) -> Outcome:
     """The outcome a receipt records.
 
@@ -129,8 +136,7 @@ def run_stage(
         again: Do it even so.
         lock: Held while it is done and its receipt is written.
     """
-    if not again and (done := find_outcome(receipt, fingerprint)):
-        logger.info("%s: already up to date, nothing done; when it was made: %s", what, done.summary)
+    if not again and (done := find_done(receipt, fingerprint, what)):
         return done
     with lock():
         outcome = work()

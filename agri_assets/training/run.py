@@ -17,10 +17,11 @@ from agri_assets.splits.build import check_splits
 from agri_assets.splits.check import check_statistics
 from agri_assets.splits.settings import Role
 from agri_assets.splits.summary import SplitSummary, read_summary
-from agri_assets.store.commit import locked, write_json
+from agri_assets.store.commit import locked
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, run_stage
 from agri_assets.training.device import device_name, held_devices, held_free_device
+from agri_assets.training.done import make_live
 from agri_assets.training.outcome import record
 from agri_assets.training.parent import watch_parent
 from agri_assets.training.plan import TrainingPlan, plan_training
@@ -145,7 +146,7 @@ def _lead(
             if read_summary(paths) != split:
                 raise TrainingError(f"{plan.name}: the split was made again meanwhile; start the training again")
             outcome = work()
-    write_json(paths.model(model) / "current.json", {"run": plan.run, "fingerprint": plan.fingerprint})
+    make_live(paths, model, plan)
     return outcome
 
 
