@@ -21,6 +21,7 @@ from agri_assets.store.commit import locked, write_json
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, run_stage
 from agri_assets.training.device import device_name, held_devices, held_free_device
+from agri_assets.training.findings import fed_by
 from agri_assets.training.outcome import record
 from agri_assets.training.parent import watch_parent
 from agri_assets.training.plan import TrainingPlan, plan_training
@@ -137,6 +138,9 @@ def _lead(
         return run_stage(plan.receipt, plan.fingerprint, lambda: _train(paths, model, plan, split, ranks), plan.name)
 
     if plan.done:
+        if not fed_by(split, plan.done):
+            # whose statistics are wrong, those of the run or of the split, only the pixels tell
+            check_statistics(paths, split)
         outcome = work()
     else:
         # whoever had run and devices before us may have done the work, or changed what it begins with
