@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
 LAYERS = [
-    "errors", "progress", "buckets", "objects",
+    "redact", "errors", "progress", "buckets", "objects",
     "settings", "limits", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
     "splits", "loading", "models", "training", "evaluation", "maps", "bundle", "cli", "defs", "definitions",
 ]  # fmt: skip
