@@ -20,7 +20,7 @@ class Limits(Settings):
 
     clear_fraction: float = Field(default=0.3, ge=0, le=1)
     class_balance: float = Field(default=0.1, ge=0, le=0.5)
-    class_drift: float = Field(default=0.3, gt=0, le=1)
+    class_drift: float = Field(default=0.4, gt=0, le=1)
     band_shift: float = Field(default=1.5, gt=0)
     calibration: float = Field(default=0.1, gt=0, le=1)
     data_wait: float = Field(default=0.05, gt=0, le=1)

@@ -169,7 +169,7 @@ def _train(
     check_statistics(paths, split)
     ranks.tell((plan, split))
     task, recorder, usage = _fit(paths, model, plan, split, ranks, samples)
-    return record(task, plan, paths.collection, recorder, usage)
+    return record(task, plan, paths, recorder, usage)
 
 
 def _fit(

@@ -15,6 +15,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.cube.shards import shard_file
 from agri_assets.errors import CubeError
 from agri_assets.loading.samples import load_samples
+from agri_assets.scenes.inventory import read_inventory
 from agri_assets.splits.statistics import statistics_of_train
 from agri_assets.splits.summary import read_summary
 from agri_assets.store.layout import CollectionPaths
@@ -112,6 +113,24 @@ def copy_of(finished_home, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished_home.folder, folder)
     return type(finished_home)(folder)
+
+
+def test_from_a_model_one_can_walk_to_every_scene_and_its_radiometry(finished_home, paths):
+    done = finished_home.run("agri-assets", "lineage", "sample", "efficientnet_b3", "--json")
+    found = json.loads(done.stdout)
+    assert found["split"]["fingerprint"] == read_summary(paths).fingerprint
+    assert found["cubes"] == read_summary(paths).cubes
+    for tile in found["cubes"]:
+        listed = {row["scene_id"]: row for row in found["scenes"] if row["tile"] == tile}
+        records = read_inventory(paths, tile).present
+        assert set(listed) == {record.scene_id for record in records}
+        for record in records:
+            row = listed[record.scene_id]
+            assert (row["offset"], row["decision"]) == (record.radiometry.offset, record.radiometry.decision)
+    counts = read_summary(paths).counts
+    assert sum(row["train_samples"] for row in found["scenes"]) == counts["train"].n
+    text = finished_home.run("agri-assets", "lineage", "sample", "efficientnet_b3").stdout
+    assert all(row["decision"] in text for row in found["scenes"])
 
 
 def copied(paths):
