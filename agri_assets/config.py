@@ -13,6 +13,7 @@ from agri_assets.config_file import ConfigFile, Node, expand, expand_text
 from agri_assets.errors import ConfigError
 from agri_assets.evaluation.settings import EvaluationSettings
 from agri_assets.labels.settings import ClassLabels, Labels
+from agri_assets.limits import Limits
 from agri_assets.maps.settings import MapSettings
 from agri_assets.objects import ObjectPath
 from agri_assets.scenes.settings import ArchiveSource, CloudSettings, Source
@@ -45,6 +46,7 @@ class Collection(Settings):
         dask: Where cubes of scenes are built: `threads`, `processes`, or the address of a Dask scheduler (`tcp://host:port`).
         recipe: The recipe shared by all models.
         models: Per model, what differs from `recipe`; absent models are not trained.
+        limits: From where on its checks warn.
         licence: Of what is made from it, and the attribution that its data ask for; bundles, reports and maps say it.
     """
 
@@ -61,6 +63,7 @@ class Collection(Settings):
     models: dict[ModelName, dict[str, Any]] = Field(default_factory=_all_models)
     evaluation: EvaluationSettings = EvaluationSettings()
     map: MapSettings = MapSettings()
+    limits: Limits = Limits()
     licence: str = Field(default="unspecified: the terms of the training data apply", min_length=1)
 
     @model_validator(mode="after")

@@ -1,13 +1,19 @@
 """Every error this project raises on purpose.
 
-One base class, one kind per thing that can be wrong. A message is one line: what is wrong, where, and what to do.
+One base class, one kind per thing that can be wrong. A message is one line: what is wrong, where, and what to do. It
+goes into logs, metadata and reports, and so holds no secret of any address that it names.
 """
+
+from agri_assets.redact import redacted
 
 
 class AgriAssetsError(Exception):
     """Base of all errors that a user can act on; commands print it as one line and exit with `exit_code`."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class ConfigError(AgriAssetsError, ValueError):

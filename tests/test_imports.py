@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
 LAYERS = [
-    "errors", "progress", "buckets", "objects",
-    "settings", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
+    "redact", "errors", "progress", "buckets", "objects",
+    "settings", "limits", "config_file", "config", "store", "remote", "samples", "scenes", "labels", "cube",
     "splits", "loading", "models", "training", "evaluation", "maps", "bundle", "cli", "defs", "definitions",
 ]  # fmt: skip
 LEAVES = {f"agri_assets.{name}" for name in ("settings", "scenes.settings", "labels.settings", "splits.settings")} | {

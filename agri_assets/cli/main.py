@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from agri_assets import __version__
 from agri_assets.errors import AgriAssetsError
 
-COMMANDS = ("demo", "doctor", "export", "inspect", "optimism", "predict", "samples", "verify")
+COMMANDS = ("demo", "doctor", "export", "inspect", "lineage", "optimism", "predict", "samples", "verify")
 """Subcommands; each is the module of that name in this package with `HELP`, `configure` and `run`."""
 
 

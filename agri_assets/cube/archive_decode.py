@@ -17,6 +17,10 @@ from agri_assets.cube.schema import Units
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
+MOST_BANDS = 256
+"""Bands of an image that are unfolded to see what they are."""
+
+
 class UnusableImageError(ValueError):
     """Why one image cannot be a sample; the caller counts them and raises `ArchiveError`."""
 
@@ -41,13 +45,11 @@ def decode(content: bytes, name: str, bands: int, tile_size: int) -> Decoded:
         UnusableImageError: It is damaged, or its size, bands or type are not those of the collection.
     """
     tiff = name.lower().endswith((".tif", ".tiff"))
-    raw, place = _decode_tiff(content) if tiff else (_decode_picture(content), None)
+    raw, place = _decode_tiff(content, tile_size) if tiff else (_decode_picture(content, tile_size), None)
     if raw.dtype not in (np.uint8, np.uint16):
         raise UnusableImageError(f"its pixels are {raw.dtype}, not uint8 or uint16")
     if raw.shape[0] != bands:
         raise UnusableImageError(f"it has {raw.shape[0]} bands, the collection has {bands}")
-    if raw.shape[1:] != (tile_size, tile_size):
-        raise UnusableImageError(f"it is {raw.shape[2]} by {raw.shape[1]} px, not {tile_size} by {tile_size}")
     return Decoded(raw, place)
 
 
@@ -56,9 +58,10 @@ def units_of(pixels: Pixels) -> Units:
     return "dn8" if pixels.dtype == np.uint8 else "reflectance"
 
 
-def _decode_picture(content: bytes) -> Pixels:
+def _decode_picture(content: bytes, tile_size: int) -> Pixels:
     try:
         with Image.open(io.BytesIO(content)) as image:
+            _require_size(image.size, tile_size)
             array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnusableImageError(f"it cannot be decoded ({_short(error)})") from None
@@ -67,16 +70,30 @@ def _decode_picture(content: bytes) -> Pixels:
     return np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def _decode_tiff(content: bytes) -> tuple[Pixels, Place | None]:
+def _decode_tiff(content: bytes, tile_size: int) -> tuple[Pixels, Place | None]:
     try:
         with warnings.catch_warnings():
             # tiles of archives often carry no place on the ground, and need none
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile(content) as memory, memory.open() as dataset:
+            # by no other driver: a VRT, say, could name files of this machine
+            with (
+                rasterio.Env(GDAL_NUM_THREADS="1"),
+                MemoryFile(content) as memory,
+                memory.open(driver="GTiff") as dataset,
+            ):
+                _require_size((dataset.width, dataset.height), tile_size)
+                if dataset.count > MOST_BANDS:
+                    raise UnusableImageError(f"it has {dataset.count} bands, more than any sample")
                 pixels: Pixels = dataset.read()
                 return pixels, _place(dataset)
     except RasterioError as error:
         raise UnusableImageError(f"it cannot be decoded ({_short(error)})") from None
+
+
+def _require_size(size: tuple[int, int], tile_size: int) -> None:
+    """Refuse an image of another size before its pixels are unfolded, which may be gigabytes."""
+    if size != (tile_size, tile_size):
+        raise UnusableImageError(f"it is {size[0]} by {size[1]} px, not {tile_size} by {tile_size}")
 
 
 def _place(dataset: rasterio.DatasetReader) -> Place | None:

@@ -9,6 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from agri_assets.errors import ArchiveError
 
+IMAGE_LIMIT = 64 * 2**20
+"""Largest image file read, in bytes: a sample of 256 by 256 px with all bands has two million."""
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
 
@@ -44,10 +47,16 @@ class Archive:
         """The bytes of one image.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is larger than any sample.
             zipfile.BadZipFile: Its checksum is wrong.
         """
+        if self.size(image) > IMAGE_LIMIT:
+            raise OSError(f"{self.size(image)} bytes, more than the {IMAGE_LIMIT} that an image may have")
         return self._zip.read(image.member) if self._zip else (self.path / image.member).read_bytes()
+
+    def size(self, image: ArchiveImage) -> int:
+        """Bytes of one image, unpacked."""
+        return self._zip.getinfo(image.member).file_size if self._zip else (self.path / image.member).stat().st_size
 
 
 @contextmanager
@@ -55,7 +64,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a directory or zip of `class/name.{jpg,png,tif}`.
 
     Raises:
-        ArchiveError: It is missing, no zip, without images, holds one twice, or a class folder is empty.
+        ArchiveError: It is missing, no zip, without images, holds one twice, has an empty class folder, or a name that
+            leads out.
     """
     if path.is_dir():
         members = [item.relative_to(path).as_posix() + ("/" if item.is_dir() else "") for item in path.rglob("*")]
@@ -68,7 +78,10 @@ def open_archive(path: Path) -> Iterator[Archive]:
     except (zipfile.BadZipFile, OSError) as error:
         raise ArchiveError(f"{path}: not a zip and not a directory ({error}); download it again") from None
     with opened:
-        yield Archive(path, find_images(path, opened.namelist()), opened)
+        names = opened.namelist()
+        if strayed := next((name for name in names if name.startswith("/") or ".." in name.split("/")), None):
+            raise ArchiveError(f"{path}: member {strayed[:120]!r} leads out of its folder; not to be trusted")
+        yield Archive(path, find_images(path, names), opened)
 
 
 def find_images(path: Path, members: list[str]) -> tuple[ArchiveImage, ...]:

@@ -28,6 +28,32 @@ whose samples of this ground count. `class_name` is an archive's folder or the m
 list an archive's image stands on, `name` its file name, `group` what it was cut from.
 """
 
+DESCRIPTIONS = {
+    "tile": "MGRS tile, or archive",
+    "tile_id": "name of the position: tile, row and column",
+    "date": "day of acquisition (ISO); null in archives whose names do not tell it",
+    "scene_id": "scene, or all scenes merged into the date, joined by +",
+    "slot": "index on the cube's time axis",
+    "row": "row of positions in the cube",
+    "col": "column of positions in the cube",
+    "valid_fraction": "share of pixels with data in all bands and a classification that is one",
+    "clear_fraction": "share of pixels that are valid and in which the ground is seen",
+    "cropland_fraction": "share of cropland among the pixels that have a class",
+    "purity": "share of the commonest class among the pixels that have a class",
+    "labelled_fraction": "share of pixels that have a class",
+    "label": "1 agricultural, 0 not, null unknown",
+    "ambiguous": "whether the label is null since the share of cropland lies between the thresholds",
+    "cell": "H3 cell of the centre; in archives without ground a hash of group or content",
+    "owner": "MGRS tile whose samples of this ground count",
+    "class_name": "folder in the archive, or commonest land cover",
+    "listed": "list that an archive's image stands on",
+    "name": "file name of an archive's image",
+    "group": "what an archive's image was cut from",
+    "geometry": "footprint, WKB, EPSG:4326",
+    "content": "hash of an archive's pixels",
+}
+"""What the columns hold, in a few words, for people who see the table's schema."""
+
 STORAGE_COLUMNS = ("slot",)
 """Where a row is kept; says nothing about what it is, so it does not enter the digest."""
 

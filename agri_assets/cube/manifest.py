@@ -38,6 +38,26 @@ class ShardRecord(_Frozen):
     size: int = 0
 
 
+class BandFigures(_Frozen):
+    """What the clear pixels of one band are like, by a few thousand of them that lie evenly in the date.
+
+    Attributes:
+        band: Its name.
+        mean: Mean value, in stored counts.
+        std: Standard deviation.
+        low: First percentile.
+        median: The value in the middle.
+        high: Last percentile.
+    """
+
+    band: str
+    mean: float
+    std: float
+    low: float
+    median: float
+    high: float
+
+
 class SlotManifest(_Frozen):
     """Everything known about one slot once its shards are written.
 
@@ -48,6 +68,7 @@ class SlotManifest(_Frozen):
         fingerprint: As in the cube's description.
         clipped: Valid pixels whose reflectance was below 1 and became 1, over all bands.
         reason: Why the slot could not be filled, if a shard failed.
+        bands: Figures of its bands; empty where no pixel is clear, in archives, and by older versions.
         shards: Its shards.
     """
 
@@ -57,6 +78,7 @@ class SlotManifest(_Frozen):
     fingerprint: str
     clipped: int = 0
     reason: str | None = None
+    bands: tuple[BandFigures, ...] = ()
     shards: tuple[ShardRecord, ...]
 
     @property

@@ -43,7 +43,7 @@ class SlotPixels:
         clipped: Valid pixels that were clipped to 1.
         valid: (height, width) bool, pixels with data in all bands.
         classes: (height, width) uint8, the scene classification.
-        look: (3, height, width) uint16, the quick-look's pixels.
+        look: (band, height, width) uint16, the pixels thinned to the size of a picture.
     """
 
     shards: tuple[ShardRecord, ...]

@@ -7,9 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from agri_assets.cube.band_figures import band_figures
 from agri_assets.cube.commit import clear_uncommitted, commit_root, write_coordinates
 from agri_assets.cube.looks import write_look
-from agri_assets.cube.manifest import ShardRecord, SlotManifest, manifest_folder, manifest_path, write_manifest
+from agri_assets.cube.manifest import (
+    BandFigures,
+    ShardRecord,
+    SlotManifest,
+    manifest_folder,
+    manifest_path,
+    write_manifest,
+)
 from agri_assets.cube.samples import write_samples
 from agri_assets.cube.scene_shards import SlotPixels, build_slot
 from agri_assets.cube.schema import BANDS_ARRAY, CLASSES_ARRAY, CubeInfo, Resampling, Slot
@@ -131,9 +139,9 @@ def _append(root: Guarded, info: CubeInfo, wanted: Wanted, clouds: CloudSettings
     longer = info.model_copy(update={"slots": (*info.slots, wanted.slot(number))})
     pixels = build_slot(cube, longer, number, wanted.records, workers)
     _failure(cube, wanted).unlink(missing_ok=True)
-    manifest = _manifest(wanted, number, pixels)
+    manifest = _manifest(wanted, number, pixels, band_figures(longer, pixels, clouds))
     with ThreadPoolExecutor(1) as pool:
-        look = pool.submit(write_look, cube, number, pixels.look)
+        look = pool.submit(write_look, cube, longer, number, pixels.look)
         write_samples(cube, longer, number, pixels, clouds)
         look.result()
     write_manifest(manifest_path(cube, number), manifest)
@@ -155,13 +163,14 @@ def _failure(cube: Path, wanted: Wanted) -> Path:
     return manifest_folder(cube) / f"failed-{wanted.date}.json"
 
 
-def _manifest(wanted: Wanted, number: int, pixels: SlotPixels) -> SlotManifest:
+def _manifest(wanted: Wanted, number: int, pixels: SlotPixels, bands: tuple[BandFigures, ...]) -> SlotManifest:
     return SlotManifest(
         slot=number,
         date=wanted.date,
         scene_id=wanted.scene_id,
         fingerprint=wanted.fingerprint,
         clipped=pixels.clipped,
+        bands=bands,
         shards=pixels.shards,
     )
 

@@ -1,10 +1,16 @@
-"""The checks that stand beside the assets; what must not happen is refused by the stages themselves."""
+"""The checks that stand beside the assets; what must not happen is refused by the stages themselves.
+
+What they find comes from the domain (`*/findings.py`), by what stages recorded, so that a run with nothing to do shows
+it as well.
+"""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import dagster as dg
 
+from agri_assets.store.finding import Finding, tell
 from agri_assets.store.receipt import Outcome
 
 logger = logging.getLogger(__name__)
@@ -36,6 +42,21 @@ class StageCheck:
             passed=not outcome.warnings,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={f"warning {index}": text for index, text in enumerate(outcome.warnings, start=1)},
+        )
+
+    def shown(self, asset: dg.AssetKey, finding: Finding) -> dg.AssetCheckResult:
+        """What the domain found."""
+        return dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=self.name,
+            passed=finding.passed,
+            severity=dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN,
+            description=finding.found,
+            metadata={
+                "found": finding.found,
+                **({"what to do": finding.todo} if finding.todo else {}),
+                **{key: value for key, value in finding.figures.items() if value is not None},
+            },
         )
 
 
@@ -90,9 +111,60 @@ def checksums_result(asset: dg.AssetKey, outcome: Outcome, written: int, everyth
     )
 
 
-DISJOINT = StageCheck(
-    "disjoint_on_the_ground",
-    "Recomputed by code independent of the assigner: no sample of one split is nearer than one tile diagonal to "
-    "another split's (published lists: no sample stands in two).",
-    blocking=True,
+_DECLARED = (
+    StageCheck("clear_fraction", "Enough of the tile's ground is seen (limits.clear_fraction)."),
+    StageCheck("no_missing_scenes", "Every date that is wanted, or was once there, is in the cube."),
+    StageCheck(
+        "band_histograms",
+        "No date's bands lie outside the range of the train split (limits.band_shift): by figures of each date's clear "
+        "pixels, taken when it was built.",
+    ),
+    StageCheck(
+        "disjoint_on_the_ground",
+        "Recomputed by code independent of the assigner: no sample of one split is nearer than one tile diagonal to "
+        "another split's (published lists: no sample stands in two).",
+        blocking=True,
+    ),
+    StageCheck(
+        "no_duplicate_pixels",
+        "No pixels stand in two splits: no image of an archive, and no date copied under another tile's name.",
+        blocking=True,
+    ),
+    StageCheck("class_balance", "Both classes are frequent enough in each split (limits.class_balance)."),
+    StageCheck("class_drift", "Tiles, months and splits have much the same share of classes (limits.class_drift)."),
+    StageCheck("finite_loss", "No loss is infinite or undefined; a training ends at once where one is.", blocking=True),
+    StageCheck(
+        "train_statistics",
+        "The network is fed by mean and std of train pixels alone, which the trainer counts again before it begins.",
+        blocking=True,
+    ),
+    StageCheck("data_wait", "The training hardly waited for data (limits.data_wait)."),
+    StageCheck("calibration", "Probabilities mean what they say (limits.calibration)."),
+    StageCheck("champion_kept", "No model was kept from becoming champion by the rule; a warning says which and why."),
 )
+
+FOUND = {check.name: check for check in _DECLARED}
+"""The checks whose findings come from the domain."""
+
+FINDINGS: dict[str, tuple[str, ...]] = {
+    "tile_cube": ("clear_fraction", "no_missing_scenes", "band_histograms"),
+    "splits": ("disjoint_on_the_ground", "no_duplicate_pixels", "class_balance", "class_drift"),
+    "model": ("finite_loss", "train_statistics", "data_wait"),
+    "report": ("calibration",),
+    "model_comparison": ("champion_kept",),
+    "land_map": ("band_histograms",),
+}
+"""Per kind of asset, which of them it has; a cube of an archive has none."""
+
+
+def check_specs(asset: dg.AssetKey, kind: str, *others: StageCheck, found: bool = True) -> list[dg.AssetCheckSpec]:
+    """All checks of an asset: that of its stage, those of the domain's findings where `found`, and others."""
+    named = [FOUND[name] for name in FINDINGS.get(kind, ())] if found else []
+    return [check.spec(asset) for check in (STAGE_CHECKS[kind], *named, *others)]
+
+
+def shown(asset: dg.AssetKey, findings: Iterable[Finding]) -> list[dg.AssetCheckResult]:
+    """The results of the checks that the domain's findings are about; what did not pass is logged."""
+    findings = list(findings)
+    tell(asset.to_user_string(), findings)
+    return [FOUND[finding.name].shown(asset, finding) for finding in findings]

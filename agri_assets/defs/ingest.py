@@ -2,19 +2,21 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from functools import partial
 
 import dagster as dg
 from pydantic import Field
 
 from agri_assets.config import Outline
-from agri_assets.defs.checks import CHECKSUMS, STAGE_CHECKS, checksums_result
+from agri_assets.defs.checks import CHECKSUMS, STAGE_CHECKS, check_specs, checksums_result, shown
 from agri_assets.defs.metadata import materialized
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Store
 from agri_assets.defs.stages import finish, one_line_failures, run_tile_asset
 from agri_assets.defs.upkeep import DATA_OWNERS, HOST_RETRIES, NIGHTLY
 from agri_assets.remote.address import provider_of
+from agri_assets.store.finding import Finding
 from agri_assets.store.receipt import Outcome
 
 logger = logging.getLogger(__name__)
@@ -43,12 +45,16 @@ def retries_of(address: str | None) -> dg.RetryPolicy | None:
 
 
 def finish_cube(
-    context: dg.AssetExecutionContext, outcome: Outcome, written: int, config: CubeConfig
+    context: dg.AssetExecutionContext,
+    outcome: Outcome,
+    written: int,
+    config: CubeConfig,
+    findings: Iterable[Finding] = (),
 ) -> dg.MaterializeResult:
-    """The result of a cube with both of its checks; `written` dates are new."""
+    """The result of a cube with its checks; `written` dates are new."""
     key = context.asset_key
     checksums = checksums_result(key, outcome, written, config.verify_all)
-    return materialized(outcome, STAGE_CHECKS["tile_cube"].result(key, outcome), checksums)
+    return materialized(outcome, STAGE_CHECKS["tile_cube"].result(key, outcome), checksums, *shown(key, findings))
 
 
 def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]:
@@ -67,7 +73,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         kinds={"parquet"},
         pool=source_pool,
         retry_policy=retries_of(outline.scenes_from),
-        check_specs=[STAGE_CHECKS["tile_catalog"].spec(catalog_key)],
+        check_specs=check_specs(catalog_key, "tile_catalog"),
         description="Lists the source's tiles with their grids and registers them as partitions.",
     )
     def tile_catalog(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
@@ -91,7 +97,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         kinds={"sentinel2"},
         pool=source_pool,
         retry_policy=retries_of(outline.scenes_from),
-        check_specs=[STAGE_CHECKS["raw_scenes"].spec(scenes_key)],
+        check_specs=check_specs(scenes_key, "raw_scenes"),
         description="The tile's inventory: scenes present, superseded and refused, with each one's radiometric record.",
     )
     def raw_scenes(context: dg.AssetExecutionContext, store: Store, config: InventoryConfig) -> dg.MaterializeResult:
@@ -109,7 +115,7 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         kinds={"geotiff"},
         pool=pool_of(outline.labels_from),
         retry_policy=retries_of(outline.labels_from),
-        check_specs=[STAGE_CHECKS["land_cover"].spec(cover_key)],
+        check_specs=check_specs(cover_key, "land_cover"),
         description="Land cover or parcels on the tile's own grid.",
     )
     def land_cover(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
@@ -127,15 +133,19 @@ def scene_assets(collection: str, outline: Outline) -> list[dg.AssetsDefinition]
         kinds={"zarr", "dask"},
         pool=source_pool,
         retry_policy=retries_of(outline.scenes_from),
-        check_specs=[STAGE_CHECKS["tile_cube"].spec(cube_key), CHECKSUMS.spec(cube_key)],
+        check_specs=check_specs(cube_key, "tile_cube", CHECKSUMS),
         description="The tile's sharded Zarr cube of reflectance and its tile index.",
     )
     def tile_cube(context: dg.AssetExecutionContext, store: Store, config: CubeConfig) -> dg.MaterializeResult:
         from agri_assets.cube.build import build_cube
+        from agri_assets.cube.findings import cube_findings
+        from agri_assets.splits.band_shift import cube_shift
 
+        settings, paths, tile = store.collection(collection), store.paths(collection), context.partition_key
         with one_line_failures():
-            outcome = build_cube(store.collection(collection), store.paths(collection), context.partition_key)
-            return finish_cube(context, outcome, written=int(outcome.metadata["dates_built"] or 0), config=config)
+            outcome = build_cube(settings, paths, tile)
+            findings = *cube_findings(settings, outcome), cube_shift(settings, paths, tile)
+            return finish_cube(context, outcome, int(outcome.metadata["dates_built"] or 0), config, findings)
 
     return [tile_catalog, raw_scenes, land_cover, tile_cube]
 
@@ -149,7 +159,7 @@ def archive_assets(collection: str) -> list[dg.AssetsDefinition]:
         group_name=collection,
         owners=DATA_OWNERS,
         kinds={"zarr"},
-        check_specs=[STAGE_CHECKS["tile_cube"].spec(key), CHECKSUMS.spec(key)],
+        check_specs=check_specs(key, "tile_cube", CHECKSUMS, found=False),
         description="The archive's images in the cube layout, mixed by content, and their tile index.",
     )
     def tile_cube(context: dg.AssetExecutionContext, store: Store, config: CubeConfig) -> dg.MaterializeResult:

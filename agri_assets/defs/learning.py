@@ -2,15 +2,16 @@
 
 import dagster as dg
 
+from agri_assets.config import Collection
 from agri_assets.defs.automation import ON_NEW_DATA
-from agri_assets.defs.checks import DISJOINT, STAGE_CHECKS
-from agri_assets.defs.metadata import materialized
+from agri_assets.defs.checks import check_specs
 from agri_assets.defs.partitions import tile_partitions
 from agri_assets.defs.resources import Devices, Store
 from agri_assets.defs.stages import finish, one_line_failures, run_stage_asset, run_tile_asset
 from agri_assets.defs.trainer import launch_training
 from agri_assets.defs.upkeep import MODEL_OWNERS, WEEKLY, cluster_tags
-from agri_assets.errors import SplitError
+from agri_assets.store.layout import CollectionPaths
+from agri_assets.store.receipt import Outcome
 from agri_assets.training.recipe import ModelName
 
 FRAMEWORKS: dict[ModelName, str] = {"resnet50": "keras", "efficientnet_b3": "pytorch", "cnn_vit_hybrid": "pytorch"}
@@ -23,7 +24,6 @@ GPU_POOL = "gpu"
 def splits_asset(collection: str) -> dg.AssetsDefinition:
     """Train, val and test by ground cell, with the proof that they are disjoint."""
     key, cube_key = dg.AssetKey([collection, "splits"]), dg.AssetKey([collection, "tile_cube"])
-    checks = [STAGE_CHECKS["splits"], DISJOINT]
 
     @dg.asset(
         key=key,
@@ -32,24 +32,14 @@ def splits_asset(collection: str) -> dg.AssetsDefinition:
         group_name=collection,
         owners=MODEL_OWNERS,
         kinds={"parquet"},
-        check_specs=[check.spec(key) for check in checks],
+        check_specs=check_specs(key, "splits"),
         description="Every sample in train, val, test or none (with the reason), by ground cell, and the proof.",
     )
-    def splits(store: Store) -> dg.MaterializeResult:
-        from agri_assets.splits.build import build_splits, check_splits
+    def splits(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.splits.build import build_splits
+        from agri_assets.splits.findings import split_findings
 
-        settings, paths = store.collection(collection), store.paths(collection)
-        with one_line_failures():
-            outcome = build_splits(settings, paths)
-        proved, found = True, "holds"
-        try:
-            check_splits(settings, paths)
-        except SplitError as error:
-            proved, found = False, str(error)
-        disjoint = dg.AssetCheckResult(
-            asset_key=key, check_name=DISJOINT.name, passed=proved, metadata={"finding": found}
-        )
-        return materialized(outcome, STAGE_CHECKS["splits"].result(key, outcome), disjoint)
+        return run_stage_asset(context, store, "splits", build_splits, split_findings)
 
     return splits
 
@@ -66,14 +56,20 @@ def model_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
         kinds={FRAMEWORKS[model]},
         pool=GPU_POOL,
         op_tags=cluster_tags(),
-        check_specs=[STAGE_CHECKS["model"].spec(key)],
+        check_specs=check_specs(key, "model"),
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         description="Trained by its recipe in a process of its own; a retry resumes from the last checkpoint.",
     )
     def trained(
         context: dg.AssetExecutionContext, store: Store, devices: Devices, pipes: dg.PipesSubprocessClient
     ) -> dg.MaterializeResult:
-        return finish(context, "model", launch_training(context, store, devices, pipes, collection, model))
+        from agri_assets.splits.summary import read_summary
+        from agri_assets.training.findings import model_findings
+
+        outcome = launch_training(context, store, devices, pipes, collection, model)
+        with one_line_failures():
+            settings, split = store.collection(collection), read_summary(store.paths(collection))
+            return finish(context, "model", outcome, model_findings(settings, split, outcome))
 
     return trained
 
@@ -88,13 +84,17 @@ def report_asset(collection: str, model: ModelName) -> dg.AssetsDefinition:
         group_name=collection,
         owners=MODEL_OWNERS,
         kinds={"html"},
-        check_specs=[STAGE_CHECKS["report"].spec(key)],
+        check_specs=check_specs(key, "report"),
         description="Stored predictions, metrics with intervals, curves and a self-contained HTML report.",
     )
     def report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.evaluation.findings import report_findings
         from agri_assets.evaluation.report import build_report
 
-        return run_stage_asset(context, store, "report", lambda settings, paths: build_report(settings, paths, model))
+        def stage(settings: Collection, paths: CollectionPaths) -> Outcome:
+            return build_report(settings, paths, model)
+
+        return run_stage_asset(context, store, "report", stage, report_findings)
 
     return report
 
@@ -110,13 +110,14 @@ def comparison_asset(collection: str, models: tuple[ModelName, ...]) -> dg.Asset
         group_name=collection,
         owners=MODEL_OWNERS,
         kinds={"html"},
-        check_specs=[STAGE_CHECKS["model_comparison"].spec(key)],
+        check_specs=check_specs(key, "model_comparison"),
         description="Compares the reports on the same tiles and moves the champion pointer if its rule passes.",
     )
     def model_comparison(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         from agri_assets.evaluation.comparison import compare_models
+        from agri_assets.evaluation.findings import comparison_findings
 
-        return run_stage_asset(context, store, "model_comparison", compare_models)
+        return run_stage_asset(context, store, "model_comparison", compare_models, comparison_findings)
 
     return model_comparison
 
@@ -131,7 +132,7 @@ def bundle_asset(collection: str) -> dg.AssetsDefinition:
         group_name=collection,
         owners=MODEL_OWNERS,
         kinds={"onnx"},
-        check_specs=[STAGE_CHECKS["bundle"].spec(key)],
+        check_specs=check_specs(key, "bundle"),
         description="The champion as a folder for `agri-assets predict`: weights, ONNX (float32 and 8-bit), contract "
         "and card; refused unless it gives the stored predictions.",
     )
@@ -154,13 +155,14 @@ def map_asset(collection: str) -> dg.AssetsDefinition:
         group_name=collection,
         owners=MODEL_OWNERS,
         kinds={"geotiff"},
-        check_specs=[STAGE_CHECKS["land_map"].spec(key)],
+        check_specs=check_specs(key, "land_map"),
         description="The champion's prediction for every position of the tile, as a Cloud-Optimised GeoTIFF.",
     )
     def land_map(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from agri_assets.maps.findings import map_findings
         from agri_assets.maps.land_map import build_map
 
-        return run_tile_asset(context, store, "land_map", build_map)
+        return run_tile_asset(context, store, "land_map", build_map, map_findings)
 
     return land_map
 

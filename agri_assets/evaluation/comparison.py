@@ -215,7 +215,7 @@ def _outcome(paths: CollectionPaths, comparison: Comparison, drawn: tuple[str, .
         fingerprint=inputs,
         data_version=fingerprint(champion=pointed, models=list(comparison.models), pairs=list(comparison.pairs)),
         summary=comparison.decision.reason,
-        metadata={**known, "moved": comparison.decision.moved},
+        metadata={**known, "moved": comparison.decision.moved, "kept": comparison.decision.warning},
         tables={
             "models": Table(rows=tuple(_row(one, comparison.trainings[one.model]) for one in comparison.models)),
             "pairs": Table(rows=tuple(_pair_row(pair) for pair in comparison.pairs)),

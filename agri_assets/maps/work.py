@@ -54,7 +54,7 @@ class Work:
         if not path.exists():
             sweep(path)
             return None
-        with np.load(path) as found:
+        with np.load(path, allow_pickle=False) as found:
             return Finished(found["probability"], found["view"])
 
     def save(self, unit: Unit, finished: Finished) -> None:

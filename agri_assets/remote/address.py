@@ -2,11 +2,7 @@
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRET_PARAMETERS = frozenset(
-    {"sig", "se", "sp", "sv", "sr", "st", "spr", "ske", "skoid", "sks", "skt", "sktid", "skv", "signature", "token"}
-    | {"expires", "policy", "key-pair-id", "awsaccesskeyid", "access_token", "api_key", "apikey", "key"}
-)
-"""Query parameters of signed addresses (Azure SAS, CloudFront, S3 version 2, API keys), beside `x-amz-*`."""
+from agri_assets.redact import is_secret
 
 SCHEMES = ("http", "https", "s3")
 
@@ -22,7 +18,7 @@ def without_signature(href: str) -> str:
         parts = urlsplit(href)
     except ValueError:
         return href.partition("?")[0]
-    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _secret(key)]
+    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not is_secret(key)]
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))
 
@@ -33,8 +29,3 @@ def provider_of(address: str) -> str:
     host = parts.hostname or "local"
     name = host if parts.scheme != "s3" else f"s3_{host}"
     return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
-
-
-def _secret(parameter: str) -> bool:
-    name = parameter.lower()
-    return name in SECRET_PARAMETERS or name.startswith(("x-amz-", "x-goog-"))

@@ -30,8 +30,8 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 # OpenJPEG else hands every code block to another thread and back; it reads this when it opens an image
 os.environ.setdefault("OPJ_NUM_THREADS", "0")
 
-REMOTE_DRIVERS = ("GTiff", "JP2")
-"""Beginnings of the drivers that may read what another host sends: a VRT, say, could name files of this machine."""
+DRIVERS = ("GTiff", "JP2")
+"""Beginnings of the drivers that may read what strangers made: a VRT, say, could name other files and addresses."""
 
 
 class Raster:
@@ -77,9 +77,13 @@ class Raster:
 
     def _open(self) -> DatasetReader:
         try:
-            return _with_one_thread(lambda: rasterio.open(self.href))
+            dataset = _with_one_thread(lambda: rasterio.open(self.href))
         except (RasterioError, ValueError) as error:
             raise SceneError(f"{self.href}: cannot be opened ({one_line(error)}); damaged, fetch it again") from None
+        if not dataset.driver.startswith(DRIVERS):
+            dataset.close()
+            raise SceneError(f"{self.href}: a {dataset.driver} file; only GeoTIFF and JPEG 2000 are read")
+        return dataset
 
 
 class _RemoteRaster(Raster):
@@ -128,7 +132,7 @@ class _RemoteRaster(Raster):
         # GDAL crashes if the garbage collector takes the opener before a handle that nobody closed: this holds both
         self._closing = weakref.finalize(self, self._context.run, dataset.close)
         problem = self._file.failure
-        if problem is None and not dataset.driver.startswith(REMOTE_DRIVERS):
+        if problem is None and not dataset.driver.startswith(DRIVERS):
             problem = SceneError(
                 f"{self.href}: a {dataset.driver} file; from hosts only GeoTIFF and JPEG 2000 are read"
             )

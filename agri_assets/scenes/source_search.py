@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import urlsplit, urlunsplit
 
 from agri_assets.errors import SceneError
-from agri_assets.remote.address import is_remote
+from agri_assets.redact import redacted
+from agri_assets.remote.address import is_remote, without_signature
 from agri_assets.scenes.listing import Listing, SceneRef
 from agri_assets.scenes.naming import tile_name
 from agri_assets.scenes.record import SceneRecord
@@ -103,7 +105,9 @@ class StacSearch:
             href = link.get("href") if isinstance(link, dict) and link.get("rel") == "self" else None
             if isinstance(href, str) and is_remote(href):
                 return href
-        return f"{self.settings.path.rstrip('/')}/collections/{self.settings.collection}/items/{document.get('id')}"
+        api = urlsplit(without_signature(self.settings.path))
+        path = f"{api.path.rstrip('/')}/collections/{self.settings.collection}/items/{document.get('id')}"
+        return urlunsplit(api._replace(path=path))
 
     def _is_wanted(self, tile: str) -> bool:
         return not self.settings.tiles or tile in {tile_name(one) for one in self.settings.tiles}
@@ -111,4 +115,6 @@ class StacSearch:
     def _nothing(self) -> str:
         from agri_assets.scenes.stac_api import asked, where
 
-        return f"{self.settings.path}: found no {asked(self.settings, where(self.settings))}; widen the search"
+        return (
+            f"{redacted(self.settings.path)}: found no {asked(self.settings, where(self.settings))}; widen the search"
+        )

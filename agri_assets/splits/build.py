@@ -10,6 +10,7 @@ from agri_assets.cube.open import cube_info
 from agri_assets.errors import SplitError, StoreError
 from agri_assets.splits.assign import assign_scenes
 from agri_assets.splits.assignments import arrange, write_table
+from agri_assets.splits.balance import furthest, group_tables
 from agri_assets.splits.check import Proved, check_splits, prove
 from agri_assets.splits.inputs import SplitInputs, listed_roles, read_archive_index, split_inputs
 from agri_assets.splits.lists import assign_archive
@@ -160,6 +161,7 @@ def _outcome(paths: CollectionPaths, summary: SplitSummary, made: Made) -> Outco
     figures |= {f"dropped {reason}": count for reason, count in summary.dropped.items()}
     figures |= {f"ambiguous in {role}'s cells": n for role, n in tally.ambiguous_by_role.items()}
     figures |= {f"min_distance_m {pair}": value for pair, value in summary.min_distance_m.items()}
+    figures |= furthest("tile", tally.tiles) | furthest("month", tally.months)
     pictures = {}
     if made.picture is not None:
         pictures["split map"] = paths.receipt("splits").with_name("splits_map.png")
@@ -171,7 +173,7 @@ def _outcome(paths: CollectionPaths, summary: SplitSummary, made: Made) -> Outco
         data_version=_data_version(summary),
         summary=f"{parts}; {sum(summary.dropped.values())} in no split; proof: {summary.proof}",
         metadata=figures,
-        tables=_tables(summary, cells),
+        tables=_tables(summary, cells) | group_tables(tally),
         pictures=pictures,
         warnings=summary.warnings,
         outputs=(paths.assignments, paths.split_summary, *pictures.values()),

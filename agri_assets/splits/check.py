@@ -10,6 +10,7 @@ from agri_assets.objects import local_copy
 from agri_assets.splits.archive_proof import BASIS, archive_terms, cell_words, prove_archive
 from agri_assets.splits.archive_rows import prove_rows
 from agri_assets.splits.assignments import read_assignments
+from agri_assets.splits.copies import prove_no_copies
 from agri_assets.splits.inputs import SplitInputs, listed_roles, read_archive_index, split_inputs
 from agri_assets.splits.proof import prove_scenes, prove_strength
 from agri_assets.splits.rows import paired
@@ -119,6 +120,7 @@ def prove(collection: Collection, paths: CollectionPaths, inputs: SplitInputs, f
         return _prove_archive(collection, paths, inputs, file)
     diagonal = math.sqrt(2) * collection.tile_size * max(grid.resolution for grid in inputs.grids.values())
     tally, measured = prove_scenes(file, paths, tuple(inputs.cubes), diagonal)
+    prove_no_copies(paths, tuple(inputs.cubes), tally.tiles)
     prove_strength(tally.roles, collection.split.min_cells)
     detail: dict[str, Proof] = dict.fromkeys(measured, "proved")
     return Proved(tally, "proved", detail, dict.fromkeys(measured, BASIS["ground"]), measured, ())

@@ -1,13 +1,14 @@
 """What assignments amount to: counts and digests, taken block by block as they are read."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from agri_assets.errors import SplitError
 from agri_assets.objects import local_copy
@@ -15,6 +16,26 @@ from agri_assets.splits.rows import ASSIGNED, Codes, as_strings, assigned_blocks
 from agri_assets.splits.settings import ROLES, Role
 from agri_assets.splits.summary import RoleCount, materialise
 from agri_assets.store.layout import CollectionPaths
+
+MONTH = 7
+"""Letters of an ISO date that name its month."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class Group:
+    """The samples of one tile or month that are in a split.
+
+    Attributes:
+        n: How many.
+        positives: How many of them are agricultural.
+        roles: A bit for each role that has some.
+    """
+
+    n: int = 0
+    positives: int = 0
+    roles: int = 0
 
 
 @dataclass
@@ -28,6 +49,8 @@ class Tally:
         cells: A bit for each role that has samples in a cell (lists may tear cells apart); this alone grows with the
             ground covered.
         ambiguous: Ambiguous samples by cell.
+        tiles: What each tile gives to the splits.
+        months: The same for each month of acquisition, where dates are known.
     """
 
     samples: int = 0
@@ -36,6 +59,8 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     cells: dict[str, int] = field(default_factory=dict)
     ambiguous: Counter[str] = field(default_factory=Counter)
+    tiles: defaultdict[str, Group] = field(default_factory=lambda: defaultdict(Group))
+    months: defaultdict[str, Group] = field(default_factory=lambda: defaultdict(Group))
     _rows: Any = field(default_factory=hashlib.sha256, repr=False)
     _train: Any = field(default_factory=hashlib.sha256, repr=False)
 
@@ -54,9 +79,21 @@ class Tally:
             self.positives[role] += int((own & positive).sum())
             for code in np.unique(cell.codes[own & (cell.codes >= 0)]).tolist():
                 self.cells[cell.names[code]] |= 1 << bit
+            self._group(assigned, own, positive, 1 << bit)
         self._rows.update(_lines(assigned, ASSIGNED))
         train = assigned.filter(pa.array(split.of({"train": True}, False)))
         self._train.update(_lines(train, ("tile", "tile_id", "date")))
+
+    def _group(self, assigned: pa.RecordBatch, own: Mask, positive: Mask, role: int) -> None:
+        """Count the samples of one role by tile and by month."""
+        for column, groups, letters in (("tile", self.tiles, None), ("date", self.months, MONTH)):
+            named = texts(assigned, column)
+            counts, positives = (_counted(named.names, named.codes[which]) for which in (own, own & positive))
+            for name, count in counts.items():
+                group = groups[name[:letters]]
+                group.n += count
+                group.positives += positives.get(name, 0)
+                group.roles |= role
 
     @property
     def roles(self) -> dict[Role, RoleCount]:

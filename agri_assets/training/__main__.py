@@ -9,6 +9,8 @@ from pathlib import Path
 
 from agri_assets.config import data_root, load_collections
 from agri_assets.errors import AgriAssetsError
+from agri_assets.splits.summary import read_summary
+from agri_assets.store.finding import tell
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, write_outcome
 from agri_assets.training.overrides import parse_overrides
@@ -43,9 +45,13 @@ def _train(args: argparse.Namespace) -> Outcome:
     overrides = parse_overrides(args.set)
     collection = load_collections(args.collections).collection(args.collection)
     # torch and its companions take seconds to import: a mistake in the settings is told before
+    from agri_assets.training.findings import model_findings
     from agri_assets.training.run import train_model
 
-    return train_model(collection, CollectionPaths(data_root(), args.collection), args.model, overrides)
+    paths = CollectionPaths(data_root(), args.collection)
+    outcome = train_model(collection, paths, args.model, overrides)
+    tell(f"{collection.name}/{args.model}", model_findings(collection, read_summary(paths), outcome))
+    return outcome
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from agri_assets.splits.check import check_splits
 from agri_assets.store.commit import write_json
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, find_done
+from agri_assets.training.findings import fed_by
 from agri_assets.training.plan import TrainingPlan, plan_training
 from agri_assets.training.recipe import ModelName
 
@@ -29,8 +30,10 @@ def find_trained(
         ConfigError: The collection does not train this model, or an override is no setting of a recipe.
         SplitError: The proof of the split fails or is stale.
     """
-    check_splits(collection, paths)
+    split = check_splits(collection, paths)
     plan = plan_training(collection, paths, model, overrides)
+    if plan.done and not fed_by(split, plan.done):
+        return None  # whose statistics are wrong, those of the run or of the split, the trainer asks the pixels
     if done := find_done(plan.receipt, plan.fingerprint, plan.name):
         make_live(paths, model, plan)
     return done

@@ -5,9 +5,11 @@ from agri_assets.models.weights import WEIGHTS_FILE, parameter_count
 from agri_assets.objects import remove_folder
 from agri_assets.store.commit import write_json
 from agri_assets.store.fingerprint import file_digest, fingerprint
+from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Table
 from agri_assets.training.curve import CURVE_FILE, draw_curve
 from agri_assets.training.history import History
+from agri_assets.training.lineage import SCENES_FILE, write_scenes
 from agri_assets.training.plan import TrainingPlan
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.task import Task
@@ -15,21 +17,24 @@ from agri_assets.training.task import Task
 HISTORY_FILE = "history.json"
 
 
-def record(task: Task, plan: TrainingPlan, collection: str, recorder: Recorder, usage: dict[str, float]) -> Outcome:
-    """Write contract, history and curve beside the weights; what only a resume needed goes.
+def record(
+    task: Task, plan: TrainingPlan, paths: CollectionPaths, recorder: Recorder, usage: dict[str, float]
+) -> Outcome:
+    """Write contract, history, curve and scenes beside the weights; what only a resume needed goes.
 
     Args:
         task: What was trained.
         plan: Its run.
-        collection: Name of the collection.
+        paths: Where the collection lies.
         recorder: What happened.
         usage: What it took from the machine, as metadata.
     """
     history, folder = recorder.history, plan.folder
-    contract = _contract(task, collection)
+    contract = _contract(task, paths.collection)
     contract.save(folder)
     write_json(folder / HISTORY_FILE, history.model_dump(mode="json"))
     draw_curve(history, plan.name, folder / CURVE_FILE)
+    scenes = write_scenes(folder, paths, task.split.cubes, task.train, task.val)
     remove_folder(task.checkpoints)
     best, split = history.best, task.split
     return Outcome(
@@ -62,11 +67,12 @@ def record(task: Task, plan: TrainingPlan, collection: str, recorder: Recorder, 
             "proof": split.proof,
             "split_fingerprint": split.fingerprint,
             "weights": str(folder / WEIGHTS_FILE),
+            "scenes": str(scenes),
         },
         tables={"epochs": _table(history)},
         pictures={"loss curve": folder / CURVE_FILE},
         warnings=split.warnings,
-        outputs=tuple(folder / name for name in (WEIGHTS_FILE, CONTRACT_FILE, HISTORY_FILE, CURVE_FILE)),
+        outputs=tuple(folder / name for name in (WEIGHTS_FILE, CONTRACT_FILE, HISTORY_FILE, CURVE_FILE, SCENES_FILE)),
     )
 
 

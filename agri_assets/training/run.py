@@ -22,6 +22,7 @@ from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, run_stage
 from agri_assets.training.device import device_name, held_devices, held_free_device
 from agri_assets.training.done import make_live
+from agri_assets.training.findings import fed_by
 from agri_assets.training.outcome import record
 from agri_assets.training.parent import watch_parent
 from agri_assets.training.plan import TrainingPlan, plan_training
@@ -138,6 +139,9 @@ def _lead(
         return run_stage(plan.receipt, plan.fingerprint, lambda: _train(paths, model, plan, split, ranks), plan.name)
 
     if plan.done:
+        if not fed_by(split, plan.done):
+            # whose statistics are wrong, those of the run or of the split, only the pixels tell
+            check_statistics(paths, split)
         outcome = work()
     else:
         # whoever had run and devices before us may have done the work, or changed what it begins with
@@ -166,7 +170,7 @@ def _train(
     check_statistics(paths, split)
     ranks.tell((plan, split))
     task, recorder, usage = _fit(paths, model, plan, split, ranks, samples)
-    return record(task, plan, paths.collection, recorder, usage)
+    return record(task, plan, paths, recorder, usage)
 
 
 def _fit(

@@ -89,9 +89,35 @@ def test_what_schedules_keep_has_to_be_fresh():
     assert fresh == {"tile_catalog", "tile_cube", "model_comparison"}
 
 
-def test_split_check_blocks_what_is_downstream():
-    checks = defs.get_assets_def(dg.AssetKey(["sample", "splits"])).check_specs
-    assert {check.name: check.blocking for check in checks} == {"split_sound": False, "disjoint_on_the_ground": True}
+def blocking(asset: str) -> dict[str, bool]:
+    specs = defs.get_assets_def(dg.AssetKey(asset.split("/"))).check_specs
+    return {check.name: check.blocking for check in specs if check.asset_key.path[-1] == asset.split("/")[-1]}
+
+
+@pytest.mark.parametrize(
+    ("asset", "blocks", "warns"),
+    [
+        (
+            "sample/tile_cube",
+            {"checksums"},
+            {"every_scene_built", "clear_fraction", "no_missing_scenes", "band_histograms"},
+        ),
+        (
+            "sample/splits",
+            {"disjoint_on_the_ground", "no_duplicate_pixels"},
+            {"split_sound", "class_balance", "class_drift"},
+        ),
+        ("sample/cnn_vit_hybrid", {"finite_loss", "train_statistics"}, {"training_sound", "data_wait"}),
+        ("sample/cnn_vit_hybrid_report", set(), {"scores_trustworthy", "calibration"}),
+        ("sample/model_comparison", set(), {"champion_named", "champion_kept"}),
+        ("sample/land_map", set(), {"map_complete", "band_histograms"}),
+        ("eurosat/tile_cube", {"checksums"}, {"every_scene_built"}),
+    ],
+)
+def test_what_must_not_happen_blocks_and_the_rest_warns(asset, blocks, warns):
+    found = blocking(asset)
+    assert {name for name, blocks in found.items() if blocks} == blocks
+    assert {name for name, blocks in found.items() if not blocks} == warns
 
 
 def test_users_collections_and_models_become_assets(tmp_path, monkeypatch):

@@ -11,6 +11,13 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+PLANTED = {
+    "AWS_SECRET_ACCESS_KEY": "pLaNtEd0aws0secret0access0key",
+    "AWS_SESSION_TOKEN": "pLaNtEd0aws0session0token",
+    "PC_SDK_SUBSCRIPTION_KEY": "pLaNtEd0subscription0key",
+}
+"""Secrets in the environment of every command: none of them may be in what commands leave behind."""
+
 SMALL_COLLECTIONS = """
 collections:
   sample:
@@ -52,6 +59,7 @@ class Home:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AGRI_", "DAGSTER_"))}
         return {
             **kept,
+            **PLANTED,
             "AGRI_COLLECTIONS": str(self.folder / "collections.yaml"),
             "DAGSTER_HOME": str(self.folder / "dagster_home"),
             "PYTHONWARNINGS": "ignore::FutureWarning",

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
@@ -14,6 +15,9 @@ from agri_assets.cube.open import cube_info
 from agri_assets.cube.shards import shard_file
 from agri_assets.errors import CubeError
 from agri_assets.loading.samples import load_samples
+from agri_assets.scenes.inventory import read_inventory
+from agri_assets.splits.statistics import statistics_of_train
+from agri_assets.splits.summary import read_summary
 from agri_assets.store.layout import CollectionPaths
 
 pytestmark = pytest.mark.e2e
@@ -111,23 +115,76 @@ def copy_of(finished_home, tmp_path):
     return type(finished_home)(folder)
 
 
-def test_training_refuses_a_split_whose_proof_was_broken_by_hand(finished_home, tmp_path):
-    home = copy_of(finished_home, tmp_path)
-    paths = CollectionPaths(home.data, "sample")
-    table = pq.read_table(paths.assignments).to_pandas()
-    row = table.index[table.split == "train"][0]
-    table.loc[row, "split"] = "test"
-    table.to_parquet(paths.assignments)
-    for model in MODELS:
-        shutil.rmtree(paths.model(model))
+def test_from_a_model_one_can_walk_to_every_scene_and_its_radiometry(finished_home, paths):
+    done = finished_home.run("agri-assets", "lineage", "sample", "efficientnet_b3", "--json")
+    found = json.loads(done.stdout)
+    assert found["split"]["fingerprint"] == read_summary(paths).fingerprint
+    assert found["cubes"] == read_summary(paths).cubes
+    for tile in found["cubes"]:
+        listed = {row["scene_id"]: row for row in found["scenes"] if row["tile"] == tile}
+        records = read_inventory(paths, tile).present
+        assert set(listed) == {record.scene_id for record in records}
+        for record in records:
+            row = listed[record.scene_id]
+            assert (row["offset"], row["decision"]) == (record.radiometry.offset, record.radiometry.decision)
+    counts = read_summary(paths).counts
+    assert sum(row["train_samples"] for row in found["scenes"]) == counts["train"].n
+    text = finished_home.run("agri-assets", "lineage", "sample", "efficientnet_b3").stdout
+    assert all(row["decision"] in text for row in found["scenes"])
 
-    plain = home.run(
-        "python", "-m", "agri_assets.training", "--collection", "sample", "--model", "efficientnet_b3", ok=False
-    )
-    assert "split" in plain.stdout.splitlines()[-1]
-    output = home.materialize("key:sample/efficientnet_b3", ok=False)
-    assert "split" in output
-    assert not list(paths.model("efficientnet_b3").glob("*/weights.safetensors"))
+
+def copied(paths):
+    """One sample of train stands in test as well."""
+    frame = pd.read_parquet(paths.assignments)
+    row = frame.index[frame["split"] == "train"][0]
+    parts = [frame.loc[:row], frame.loc[[row]].assign(split="test"), frame.loc[row + 1 :]]
+    pd.concat(parts).to_parquet(paths.assignments, index=False)
+
+
+def in_the_buffer(paths):
+    """One position that was dropped from train since it is near another split is in train again."""
+    frame = pd.read_parquet(paths.assignments)
+    role = frame.dropna(subset="split").drop_duplicates("cell").set_index("cell")["split"]
+    near = frame[(frame["reason"] == "near another split") & (frame["cell"].map(role) == "train")]
+    back = near.index[near["tile_id"] == near["tile_id"].iloc[0]]
+    frame.loc[back, "split"] = "train"
+    frame.loc[back, "reason"] = None
+    frame.to_parquet(paths.assignments, index=False)
+
+
+def of_all_samples(paths):
+    """Mean and std are those of all usable samples, test's among them."""
+    kept, split = paths.assignments.read_bytes(), read_summary(paths)
+    frame = pd.read_parquet(paths.assignments)
+    frame.assign(split=frame["split"].where(frame["split"].isna(), "train")).to_parquet(paths.assignments, index=False)
+    found = statistics_of_train(paths.assignments, paths, split.cubes, 0, split.bands)
+    paths.assignments.write_bytes(kept)
+    leaking = split.model_copy(update={"mean": found.mean, "std": found.std})
+    paths.split_summary.write_text(json.dumps(leaking.model_dump(mode="json")))
+
+
+LEAKS = {
+    copied: "listed twice or out of its order",
+    in_the_buffer: "nearer than one tile diagonal",
+    of_all_samples: "its statistics are not those of the train split",
+}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.__name__)
+def test_a_planted_leak_stops_the_asset_and_the_plain_command(finished_home, tmp_path, leak, trained):
+    """Whether or not the model has been trained before, on the split as it was."""
+    home, model = copy_of(finished_home, tmp_path), "efficientnet_b3"
+    paths = CollectionPaths(home.data, "sample")
+    leak(paths)
+    before = stamps(paths)
+    if not trained:
+        shutil.rmtree(paths.model(model))
+    plain = home.run("python", "-m", "agri_assets.training", "--collection", "sample", "--model", model, ok=False)
+    assert LEAKS[leak] in plain.stdout.splitlines()[-1]
+    assert LEAKS[leak] in home.materialize(f"key:sample/{model}", ok=False)
+    new = {path for path, stamp in stamps(paths).items() if before.get(path) != stamp and ".lock" not in path}
+    assert not new
 
 
 def test_plain_training_command_knows_what_is_done(finished_home):

@@ -279,3 +279,13 @@ def test_local_files_are_opened_as_they_are(tmp_path):
     raster.close()
     with pytest.raises(SceneError, match="cannot be opened"):
         open_raster(str(tmp_path / "no.tif"))
+
+
+def test_a_file_of_this_machine_that_is_another_format_names_no_other_file(tmp_path):
+    outside = tmp_path / "outside.tif"
+    outside.write_bytes(made("plain.tif")[0])
+    source = f"<SimpleSource><SourceFilename>{outside}</SourceFilename></SimpleSource>"
+    band = f'<VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand>'
+    (tmp_path / "T33TWL_B02.jp2").write_text(f'<VRTDataset rasterXSize="9" rasterYSize="9">{band}</VRTDataset>')
+    with pytest.raises(SceneError, match=r"B02\.jp2: a VRT file; only GeoTIFF and JPEG 2000 are read"):
+        open_raster(str(tmp_path / "T33TWL_B02.jp2"))

@@ -122,6 +122,22 @@ def test_an_area_file_is_searched(api, source, tmp_path):
     assert shape(api.searches[0]["intersects"]).equals(area)
 
 
+def test_secrets_in_the_address_of_an_api_are_in_nothing_that_is_left(api, make_collection, tmp_path, caplog):
+    path = api.url.replace("://", "://me:planted@") + "?token=planted&v=1"
+    for item in api.items:
+        item.pop("links")  # so that the addresses of items are made of that of the API
+    collection = make_collection({"kind": "stac", "path": path, "tiles": ["33TWL"]}, bands=("B02", "B08"))
+    paths = CollectionPaths(tmp_path / "data", "fields")
+    build_catalog(collection, paths)
+    assert take_inventory(collection, paths, "33TWL").metadata["present"] == 3
+    left = [path for path in paths.root.rglob("*") if path.is_file()]
+    assert left
+    assert not [path for path in left if b"planted" in path.read_bytes()]
+    assert "planted" not in caplog.text
+    record = read_inventory(paths, "33TWL").present[0]
+    assert record.location.startswith(f"{api.url}/collections/")
+
+
 def test_a_search_by_get_where_the_api_offers_no_other(api, source):
     api.methods = ("GET",)
     assert source().tiles() == ("33TWL", "33TWM")

@@ -47,3 +47,14 @@ def test_statistics_of_all_samples_stop_training(world):
     assert not (world.paths.model("cnn_vit_hybrid") / "current.json").exists()
     assert not build_splits(world.collection, world.paths).reused
     train_model(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
+
+
+def test_statistics_of_all_samples_are_refused_although_the_model_is_trained(world):
+    train_model(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
+    split = read_summary(world.paths)
+    leaking = split.model_copy(update={"mean": tuple(value + 0.01 for value in split.mean)})
+    world.paths.split_summary.write_text(json.dumps(leaking.model_dump(mode="json")))
+    with pytest.raises(SplitError, match="its statistics are not those of the train split"):
+        train_model(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
+    world.paths.split_summary.write_text(json.dumps(split.model_dump(mode="json")))
+    assert train_model(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1}).reused
