@@ -43,5 +43,6 @@ def test_a_host_that_answers_at_the_second_try_fails_no_run():
             if len(tries) == 1:
                 raise RemoteError("did not answer")
 
-    assert dg.materialize([fetched], instance=dg.DagsterInstance.ephemeral()).success
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([fetched], instance=instance).success
     assert len(tries) == 2
