@@ -28,6 +28,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.training --quick
 	$(BIN)/python -m benchmarks.evaluation --quick
 	$(BIN)/python -m benchmarks.land_map --quick
+	$(BIN)/python -m benchmarks.automation --quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

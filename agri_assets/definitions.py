@@ -18,6 +18,17 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\.
 CORES_PER_STEP = 4
 """Steps use every core they find; two at once on few cores only spin for each other's threads."""
 
+PRELOADED = (
+    "agri_assets.definitions",
+    "agri_assets.labels.land_cover",
+    "agri_assets.cube.build",
+    "agri_assets.splits.build",
+    "agri_assets.evaluation.report",
+    "agri_assets.maps.land_map",
+)
+"""What steps share: without it, each would spend a second on importing pandas, rasterio, Zarr and Matplotlib. Neither
+torch nor the object storage's client is among it: their threads do not outlive a fork."""
+
 
 def step_executor(*preloaded: str) -> dg.ExecutorDefinition:
     """Steps start from a server that has these modules loaded: about half the time of spawning each one."""
@@ -46,7 +57,7 @@ def build_definitions() -> dg.Definitions:
         schedules=[schedule for one in automated for schedule in one.schedules],
         sensors=[sensor for one in automated for sensor in one.sensors],
         resources={"store": Store(), "devices": Devices(), "pipes": dg.PipesSubprocessClient()},
-        executor=step_executor("agri_assets.definitions"),
+        executor=step_executor(*PRELOADED),
     )
 
 

@@ -1,10 +1,13 @@
 """How long it takes until a scene that has come is in its tile's cube, by the real sensor and daemon, and what ran.
 
-Run as a module it ingests the tiles that are there before (`python -m benchmarks.automation_arrival`).
+    python -m benchmarks.automation_arrival [TILE ...]
+
+as a module it registers the tiles that are there before, with an inventory each and the cubes of those named.
 """
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +69,7 @@ class Arrival:
 
 
 def arrivals(work: Path, samples: Path, tiles: int, rounds: int) -> list[Arrival]:
-    """Ingest so many tiles of one date, then drop the second date of one after the other into the inbox.
+    """Register so many tiles of one date, then drop the second date of one after the other into the inbox.
 
     Each is dropped just after a look, so that it waits for as long as one can.
     """
@@ -76,8 +79,8 @@ def arrivals(work: Path, samples: Path, tiles: int, rounds: int) -> list[Arrival
     inbox = work / "inbox"
     shutil.copytree(source, inbox, copy_function=os.link, ignore=shutil.ignore_patterns("land_cover", ".*"))
     home = Home.make(work / "arrival", {NAME: _collection(inbox, source / "land_cover")})
-    home.run("benchmarks.automation_arrival")
     chosen = [names[len(names) * (2 * number + 1) // (2 * rounds)] for number in range(rounds)]
+    home.run("benchmarks.automation_arrival", *chosen)
     products = [derive_product(next(source.glob(f"*_T{tile}_*.SAFE")), work / "outbox", 1) for tile in chosen]
     with home.platform() as platform, dg.DagsterInstance.from_config(str(home.folder / "dagster_home")) as instance:
         platform.start_sensor(SENSOR)
@@ -146,21 +149,19 @@ def _materialized(instance: dg.DagsterInstance, since: float) -> list[tuple[str,
     return found
 
 
-def ingest() -> None:
-    """Bring every tile of the source up to date, register it, and tell the instance that its assets are made."""
+def ingest(cubes: Sequence[str]) -> None:
+    """Catalogue, register and list every tile; make the cubes of some. Nobody may ask for the others' meanwhile."""
     collection, paths = load_collections().collection(NAME), CollectionPaths(data_root(), NAME)
     build_catalog(collection, paths)
     tiles = [tile.tile for tile in read_catalog(paths)]
     for tile in track(tiles, "tiles", len(tiles), "tiles"):
         take_inventory(collection, paths, tile)
+    for tile in cubes:
         build_land_cover(collection, paths, tile)
         build_cube(collection, paths, tile)
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(f"{NAME}_tiles", tiles)
-        for key in keys(NAME, *INGESTED):
-            for tile in tiles:
-                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=tile))
 
 
 if __name__ == "__main__":
-    ingest()
+    ingest(sys.argv[1:])

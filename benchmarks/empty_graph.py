@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-from agri_assets.definitions import defs as real
-from agri_assets.definitions import step_executor
+from agri_assets import definitions
 
 
 def empty_asset(spec: dg.AssetSpec) -> dg.AssetsDefinition:
@@ -17,6 +16,6 @@ def empty_asset(spec: dg.AssetSpec) -> dg.AssetsDefinition:
 
 
 defs = dg.Definitions(
-    assets=[empty_asset(spec) for spec in real.resolve_all_asset_specs()],
-    executor=step_executor("benchmarks.empty_graph"),
+    assets=[empty_asset(spec) for spec in definitions.defs.resolve_all_asset_specs()],
+    executor=definitions.step_executor("benchmarks.empty_graph"),
 )

@@ -1,7 +1,7 @@
 """A source of as many tiles as wanted, whose scenes have headers and no pixel, and what an instance knows of them.
 
     python -m benchmarks.made_tiles FOLDER TILES      writes the source
-    python -m benchmarks.made_tiles known             as if its catalogued tiles had been ingested, told to the instance
+    python -m benchmarks.made_tiles known             as if its catalogued tiles had been ingested
 
 Every scene is a GeoTIFF of a full-size tile in which no block is written, with its sidecar.
 """
@@ -21,7 +21,7 @@ from dagster._core.events.log import EventLogEntry
 from rasterio.transform import Affine
 
 from agri_assets.config import data_root, load_collections
-from agri_assets.defs.automation import INGESTED, keys
+from agri_assets.defs.automation import keys
 from agri_assets.scenes.catalog import read_catalog
 from agri_assets.scenes.inventory import list_scenes
 from agri_assets.scenes.source import open_source
@@ -78,7 +78,7 @@ def write_source(folder: Path, tiles: Sequence[str]) -> None:
 
 
 def know_tiles() -> None:
-    """Receipts of inventories that list what the source has, and an event for every tile of every asset of a tile."""
+    """Receipts of inventories that list what the source has, and the event that each tile's cube was materialised."""
     collection, paths = load_collections().collection(NAME), CollectionPaths(data_root(), NAME)
     source = open_source(collection, paths)
     tiles = [tile for tile in read_catalog(paths) if tile.active]
@@ -98,23 +98,22 @@ def know_tiles() -> None:
 
 
 def _entries(tiles: Sequence[str]) -> Iterator[EventLogEntry]:
-    """That each asset of a tile was materialised for each tile."""
-    for key in keys(NAME, *INGESTED):
-        for tile in tiles:
-            event = DagsterEvent(
-                event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
-                job_name="made",
-                event_specific_data=StepMaterializationData(AssetMaterialization(key, partition=tile)),
-            )
-            yield EventLogEntry(
-                user_message="",
-                level=logging.INFO,
-                job_name="made",
-                run_id="",
-                error_info=None,
-                timestamp=time.time(),
-                dagster_event=event,
-            )
+    (key,) = keys(NAME, "tile_cube")
+    for tile in tiles:
+        event = DagsterEvent(
+            event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+            job_name="made",
+            event_specific_data=StepMaterializationData(AssetMaterialization(key, partition=tile)),
+        )
+        yield EventLogEntry(
+            user_message="",
+            level=logging.INFO,
+            job_name="made",
+            run_id="",
+            error_info=None,
+            timestamp=time.time(),
+            dagster_event=event,
+        )
 
 
 if __name__ == "__main__":

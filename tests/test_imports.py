@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agri_assets.definitions import PRELOADED
+
 PACKAGE = Path(__file__).resolve().parents[1] / "agri_assets"
 LAYERS = [
     "redact", "errors", "progress", "buckets", "objects",
@@ -81,3 +83,9 @@ def test_loading_the_code_location_loads_nothing_heavy():
 def test_a_cube_that_is_up_to_date_loads_nothing_that_reads_scenes_or_writes_tables():
     modules = "agri_assets.cube.build, agri_assets.cube.patrol"
     assert loaded(modules, [*HEAVY, "dask", "distributed", "geopandas", "pandas", "pyarrow", "xarray"]) == []
+
+
+def test_what_steps_share_and_what_finds_work_done_loads_no_torch_and_no_client_of_object_storage():
+    modules = ", ".join([*PRELOADED, "agri_assets.training.done", "agri_assets.bundle.build"])
+    heavy = ["torch", "keras", "timm", "lightning", "albumentations", "obstore", "onnx", "scipy", "sklearn"]
+    assert loaded(modules, heavy) == []

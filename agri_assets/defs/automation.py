@@ -20,7 +20,7 @@ CATALOG = "tile_catalog"
 INGESTED = ("raw_scenes", "land_cover", "tile_cube")
 """What is made anew, tile by tile, when scenes arrive."""
 
-LOOK_EVERY_S = 20
+LOOK_EVERY_S = 10
 
 NIGHT, WEEK = "0 2 * * *", "0 4 * * 0"
 """Every night at two; on Sundays at four, when the night's ingest is done."""

@@ -16,7 +16,7 @@ from agri_assets.store.receipt import read_outcome
 MOST_TILES = 500
 """Tiles that one look takes: a second or two of listing."""
 
-MOST_SEARCHES = 10
+MOST_SEARCHES = 5
 """The same where each tile is a search at a provider."""
 
 

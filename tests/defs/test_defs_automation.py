@@ -11,8 +11,11 @@ from agri_assets.definitions import defs
 from agri_assets.defs.automation import ON_NEW_DATA
 from agri_assets.defs.resources import Store
 from agri_assets.samples.writer import write_samples
-from agri_assets.scenes.catalog import build_catalog
-from agri_assets.scenes.inventory import take_inventory
+from agri_assets.scenes.catalog import CatalogTile, build_catalog, write_catalog
+from agri_assets.scenes.inventory import list_scenes, take_inventory
+from agri_assets.scenes.source import open_source
+from agri_assets.scenes.tile_grid import nominal_grid
+from agri_assets.store.receipt import Outcome, write_outcome
 
 TILES = ("31TCJ", "31TDJ")
 REPOSITORY = defs.get_repository_def()
@@ -118,6 +121,28 @@ def test_only_the_tile_with_a_new_scene_is_asked_for_once_it_is_copied(store, se
     # it was still changing
     assert sensor.tick() == []
     assert sensor.tick() == [("31TDJ", INGESTED)]
+
+
+def test_one_of_two_hundred_tiles_is_asked_for_alone(store, sensor, inbox):
+    product = min(inbox.glob("*T31TCJ*.SAFE"))
+    tiles = [f"31T{column}{row}" for column in "CDEFGHJKLM" for row in "ABCDEFGHJKLMNPQRSTUV"]
+    for tile in tiles:
+        # what is already in an inventory is told by names, sizes and times alone
+        (inbox / product.name.replace("T31TCJ", f"T{tile}")).mkdir(exist_ok=True)
+    collection, paths = store.collection("sentinel2"), store.paths("sentinel2")
+    grid = nominal_grid("31TCJ", 10.0)
+    write_catalog(paths.catalog, [CatalogTile(tile, True, grid) for tile in tiles])
+    source = open_source(collection, paths)
+    for tile in tiles:
+        version = list_scenes(collection, source, tile, grid).version
+        taken = Outcome(path=paths.inventory(tile), fingerprint=version, data_version=version, summary="taken")
+        write_outcome(paths.receipt("raw_scenes", tile), taken)
+    assert sensor.tick() == []
+    assert "200 tiles looked at, nothing to do" in sensor.skipped
+    shutil.copytree(product, inbox / product.name.replace("T31TCJ", "T31TJM").replace("20230611", "20230621"))
+    assert sensor.tick() == []
+    assert sensor.tick() == [("31TJM", INGESTED)]
+    assert sensor.registered == ["31TJM"]
 
 
 def test_a_run_is_asked_for_under_one_key_as_long_as_nothing_changes(store, sensor):

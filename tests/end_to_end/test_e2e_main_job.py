@@ -102,6 +102,8 @@ def test_nothing_is_done_twice(finished_home, paths):
     assert "already up to date" in output
     output = finished_home.materialize("key:sample/splits+ and not key:sample/land_map")
     assert output.count("already up to date") >= 8
+    # no trainer was started, not even to find that out
+    assert "[pipes]" not in output
     output = finished_home.materialize("key:sample/land_map", "--partition", "31TCJ")
     assert "already up to date" in output
     after = stamps(paths)

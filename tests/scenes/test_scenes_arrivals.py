@@ -7,8 +7,11 @@ import pytest
 from agri_assets.errors import SceneError
 from agri_assets.scenes import arrivals
 from agri_assets.scenes.arrivals import look_for_arrivals
-from agri_assets.scenes.catalog import build_catalog
+from agri_assets.scenes.catalog import CatalogTile, build_catalog, write_catalog
 from agri_assets.scenes.inventory import take_inventory
+from agri_assets.scenes.listing import Listing, SceneRef
+from agri_assets.scenes.source_files import SafeFolder
+from agri_assets.scenes.tile_grid import nominal_grid
 
 TILE = "31TCJ"
 
@@ -66,6 +69,38 @@ def test_looks_take_turns_and_look_again_where_asked(collection, paths, three_ti
 
 def _renamed(tile, name):
     return arrivals.CatalogTile(name, True, tile.grid)
+
+
+class Counted(tuple):
+    """A tuple that counts how often it was gone through."""
+
+    times = 0
+
+    def __iter__(self):
+        self.times += 1
+        return super().__iter__()
+
+
+def test_ten_thousand_tiles_are_listed_once_and_some_of_them_looked_at(collection, paths, monkeypatch):
+    tiles = [
+        f"{zone:02d}T{column}{row}" for zone in range(1, 61) for column in "CDEFGHJKLM" for row in "ABCDEFGHJKLMNPQRS"
+    ]
+    tiles = tiles[:10_000]
+    refs = Counted(SceneRef(f"S2A_T{tile}.SAFE", f"/nowhere/S2A_T{tile}.SAFE", tile) for tile in tiles)
+    stamped = []
+    monkeypatch.setattr(SafeFolder, "_find", lambda self: Listing(refs, ()))
+    monkeypatch.setattr(SafeFolder, "stamp", lambda self, ref: stamped.append(ref.tile) or "as it was")
+    write_catalog(paths.catalog, [CatalogTile(tile, True, nominal_grid("31TCJ", 10.0)) for tile in tiles])
+    looked, after = set(), ""
+    for _ in range(20):
+        found = look_for_arrivals(collection, paths, after)
+        after = found.last
+        assert found.looked == len(stamped) == arrivals.MOST_TILES
+        looked |= set(stamped)
+        stamped.clear()
+    assert looked == set(tiles)
+    # once for each look's own source, whatever the number of tiles
+    assert refs.times == 20
 
 
 def test_a_source_that_is_gone_is_an_error_of_one_line(make_collection, paths, tmp_path):

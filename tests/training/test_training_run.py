@@ -15,6 +15,7 @@ from agri_assets.models.contract import ModelContract
 from agri_assets.models.predictor import load_predictor
 from agri_assets.models.weights import WEIGHTS_FILE, load_weights
 from agri_assets.store.commit import locked
+from agri_assets.training.done import find_trained
 from agri_assets.training.plan import plan_training
 from agri_assets.training.recorder import Recorder
 from agri_assets.training.run import train_model
@@ -100,6 +101,21 @@ def test_a_done_training_is_not_done_again(world, monkeypatch):
     assert again.reused
     assert again.data_version == first.data_version
     assert json.loads(pointer.read_text())["run"] == first.metadata["run"]
+
+
+def test_a_done_training_is_found_without_a_trainer_as_long_as_its_split_holds(world):
+    first = train_model(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
+    pointer = world.paths.model("cnn_vit_hybrid") / "current.json"
+    pointer.unlink()
+    assert find_trained(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 2}) is None
+    assert not pointer.exists()
+    found = find_trained(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
+    assert found.reused
+    assert found.data_version == first.data_version
+    assert json.loads(pointer.read_text())["run"] == first.metadata["run"]
+    world.paths.assignments.unlink()
+    with pytest.raises(SplitError, match="no such file"):
+        find_trained(world.collection, world.paths, "cnn_vit_hybrid", {"epochs": 1})
 
 
 def test_the_plan_follows_the_recipe(world):
