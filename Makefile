@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 
 export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
-.PHONY: demo test soak dev bench lint lock clean
+.PHONY: demo test soak dev bench lint audit lock clean
 
 demo: $(STAMP)
 	$(BIN)/agri-assets demo
@@ -34,6 +34,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Known vulnerabilities of everything in the lock file, asked of PyPI; it fails where PyPI does not answer for a package.
+audit: .venv/.uv
+	$(BIN)/uv tool run pip-audit==2.10.1 -r requirements.lock --require-hashes --disable-pip --strict
 
 # Resolve again after a change of dependencies: all supported Pythons, exact versions, hashes, no index addresses.
 lock: .venv/.uv

@@ -38,7 +38,9 @@ def metadata_of(outcome: Outcome) -> dict[str, Any]:
             values[title] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in table.rows])
     values |= {title: picture(path) for title, path in outcome.pictures.items() if path.exists()}
     if outcome.warnings:
-        values["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in outcome.warnings))
+        # names of scenes and classes may be anything: none of them is markup
+        told = (warning.replace("&", "&amp;").replace("<", "&lt;") for warning in outcome.warnings)
+        values["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in told))
     return values
 
 

@@ -43,6 +43,11 @@ def test_every_column_of_the_tile_index_is_described():
     assert set(DTYPES) <= set(DESCRIPTIONS)
 
 
+def test_names_in_warnings_are_no_markup(tmp_path):
+    values = metadata_of(outcome(tmp_path, warnings=("class <script>alert(1)</script> & more", "second")))
+    assert values["warnings"].value == "- class &lt;script>alert(1)&lt;/script> &amp; more\n- second"
+
+
 def test_a_picture_that_is_too_large_for_the_event_log_is_a_link(tmp_path):
     for name, size in (("small", 10), ("large", 200_000)):
         (tmp_path / f"{name}.png").write_bytes(bytes(size))

@@ -11,6 +11,7 @@ from dagster._config import Field, process_config
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.config import pg_config
+from dagster_webserver.cli import DEFAULT_WEBSERVER_HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -75,6 +76,12 @@ def test_compose_publishes_on_localhost_only():
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert published == ["127.0.0.1:3000:3000"]
     assert not any("network_mode" in service for service in services.values())
+
+
+def test_the_web_ui_of_one_machine_listens_on_it_alone():
+    (started,) = re.findall(r"dagster dev.*", (DEPLOY.parent / "Makefile").read_text())
+    assert not re.search(r"\s(-h|--host)\b", started)
+    assert DEFAULT_WEBSERVER_HOST == "127.0.0.1"
 
 
 def test_all_services_but_postgres_use_the_one_image_without_rights():

@@ -172,7 +172,7 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.__name__)
 def test_a_planted_leak_stops_the_asset_and_the_plain_command(finished_home, tmp_path, leak, trained):
     """Whether or not the model has been trained before, on the split as it was."""

@@ -240,7 +240,14 @@ def test_training_is_resumed_by_another_process_then_reported_and_mapped(twins, 
     assert trained.reused
     assert trained.metadata["epochs_resumed"] == 1
     names = sorted(trained.path.below())
-    assert names == ["complete.json", "contract.json", "history.json", "loss_curve.png", "weights.safetensors"]
+    assert names == [
+        "complete.json",
+        "contract.json",
+        "history.json",
+        "loss_curve.png",
+        "scenes.parquet",
+        "weights.safetensors",
+    ]
 
     report = build_report(twins.collection, twins.remote, MODEL)
     assert report.whole

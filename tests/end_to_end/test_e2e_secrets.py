@@ -23,7 +23,7 @@ def test_the_main_job_leaves_no_secret_behind(finished_home):
     assert files_with(finished_home.folder / "dagster_home", "efficientnet_b3")
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [403, pytest.param(404, marks=pytest.mark.soak)])
 def test_an_address_with_secrets_is_named_without_them(home, tmp_path, status):
     with RemoteServer(tmp_path) as site:
         site.fail("v1", "status", status=status, times=99)

@@ -81,7 +81,14 @@ def test_it_leaves_a_whole_run_folder(world):
     outcome = train_model(world.collection, world.paths, MODEL, {"learning_rate": 0.03, "epochs": 4})
     assert outcome.metadata["val_roc_auc"] > 0.8
     names = {item.name for item in outcome.path.iterdir()}
-    assert names == {"weights.safetensors", "contract.json", "history.json", "loss_curve.png", "complete.json"}
+    assert names == {
+        "weights.safetensors",
+        "contract.json",
+        "history.json",
+        "loss_curve.png",
+        "scenes.parquet",
+        "complete.json",
+    }
     for figure in ("samples_per_s", "data_wait", "peak_memory_mb", "train_seconds", "parameters"):
         assert outcome.metadata[figure] > 0
     assert ModelContract.load(outcome.path).framework == "keras"

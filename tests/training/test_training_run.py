@@ -46,7 +46,14 @@ def test_a_training_learns_and_leaves_a_whole_run_folder(world):
     assert outcome.path == folder
     assert outcome.whole
     names = {item.name for item in folder.iterdir()}
-    assert names == {"weights.safetensors", "contract.json", "history.json", "loss_curve.png", "complete.json"}
+    assert names == {
+        "weights.safetensors",
+        "contract.json",
+        "history.json",
+        "loss_curve.png",
+        "scenes.parquet",
+        "complete.json",
+    }
     assert (folder / "loss_curve.png").stat().st_size < 80_000
     current = json.loads((world.paths.model("cnn_vit_hybrid") / "current.json").read_text())
     assert current == {"run": folder.name, "fingerprint": outcome.fingerprint}
