@@ -104,13 +104,13 @@ def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | N
 def _differences(asset: str, recorded: Versions, stored: Versions) -> Iterator[Finding]:
     told = {
         "lost": ("Dagster has it as made, but its files are gone or not whole", "make it again"),
-        "unknown": ("its files are whole, but no event tells of them", "have it recorded, which takes no time"),
-        "another": ("its files are others than the last event tells of", "have it recorded"),
+        "unknown": ("its files are whole, but no event tells of them", "the next run records them, and does nothing else"),
+        "another": ("its files are others than the last event tells of", "the next run records them"),
     }
     for kind, (wrong, remedy) in told.items():
         tiles = [tile for tile in {**recorded, **stored} if kind == _kind(recorded.get(tile), stored.get(tile))]
         if tiles:
-            yield Finding(f"{asset}{_named(tiles)}: {wrong}", f"{remedy} by `{_command(asset, tiles)}`")
+            yield Finding(f"{asset}{_named(tiles)}: {wrong}", f"{remedy}: `{_command(asset, tiles)}`")
 
 
 def _kind(recorded: str | None, stored: str | None) -> str:
