@@ -104,7 +104,7 @@ def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | N
 def _differences(asset: str, recorded: Versions, stored: Versions) -> Iterator[Finding]:
     told = {
         "lost": ("Dagster has it as made, but its files are gone or not whole", "make it again"),
-        "unknown": ("its files are whole, but no event tells of them", "the next run records them, and does nothing else"),
+        "unknown": ("its files are whole, but no event tells of them", "the next run records them and is done"),
         "another": ("its files are others than the last event tells of", "the next run records them"),
     }
     for kind, (wrong, remedy) in told.items():
