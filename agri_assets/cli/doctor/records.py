@@ -9,6 +9,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from agri_assets.cli.doctor.finding import Finding
 from agri_assets.config import CollectionsFile, Outline
 from agri_assets.errors import AgriAssetsError
+from agri_assets.objects import each
 from agri_assets.store.commit import read_json
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import read_outcome
@@ -80,25 +81,30 @@ def _recorded(instance: DagsterInstance, key: AssetKey, by_tile: bool) -> Versio
 
 def _stored(paths: CollectionPaths, asset: str, outline: Outline, tiles: tuple[str | None, ...]) -> Versions:
     """What the receipts tell of outputs that are whole."""
-    found = {}
-    for tile in tiles:
+
+    def version(tile: str | None) -> str | None:
+        receipt = _receipt(paths, asset, outline, tile)
+        # outside of the block below: storage that cannot be reached has lost nothing
+        if receipt is None or not receipt.exists():
+            return None
         try:
-            outcome = read_outcome(_receipt(paths, asset, outline, tile))
-            if outcome.whole:
-                found[tile] = outcome.data_version
-        except (AgriAssetsError, KeyError, TypeError):
-            # none, or none that can be read: not whole
-            continue
-    return found
+            outcome = read_outcome(receipt)
+            return outcome.data_version if outcome.whole else None
+        except AgriAssetsError:
+            return None
+
+    versions = each(paths.folder, version, tiles)
+    return {tile: found for tile, found in zip(tiles, versions, strict=True) if found is not None}
 
 
-def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | None) -> Path:
-    """The receipt of an asset's live output."""
+def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | None) -> Path | None:
+    """The receipt of an asset's live output; None where nothing is live."""
     model = asset.removesuffix("_report")
     if model not in outline.models:
         return paths.receipt(asset, ARCHIVE_TILE if outline.archive and asset == "tile_cube" else tile)
     folder, run_folder = (paths.model, paths.model_run) if asset == model else (paths.report, paths.report_run)
-    return run_folder(model, read_json(folder(model) / "current.json")["run"]) / "complete.json"
+    pointer = folder(model) / "current.json"
+    return run_folder(model, read_json(pointer)["run"]) / "complete.json" if pointer.exists() else None
 
 
 def _differences(asset: str, recorded: Versions, stored: Versions) -> Iterator[Finding]:
