@@ -128,4 +128,4 @@ def test_half_made_files_are_removed_unless_it_is_a_dry_run(instance, archive, c
 
 def test_without_collections_only_dagster_is_looked_at(instance, monkeypatch, capsys):
     monkeypatch.setenv("AGRI_COLLECTIONS", "/nowhere/collections.yaml")
-    assert "Only Dagster's own records are looked at" in told(capsys)
+    assert "The data is not looked at" in told(capsys)

@@ -32,7 +32,7 @@ from tests.end_to_end.killed_training import (
 )
 from tests.training.children import require_same
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,6 @@ def victim(dev: Dev, run_id: str, name: str) -> psutil.Process:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
 def test_a_killed_trainer_is_tried_again_and_resumes(home, straight):
     with dagster_dev(home) as dev:
         run_id = dev.launch()
@@ -126,7 +125,6 @@ def test_a_killed_trainer_is_tried_again_and_resumes(home, straight):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["run worker", "step", "daemon", "code server", "inner code server"])
 def test_after_a_kill_and_a_restart_the_training_ends_as_if_nothing_had_been(home, straight, name):
     with dagster_dev(home) as dev:

@@ -9,6 +9,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from agri_assets.cli.doctor.finding import Finding
 from agri_assets.config import CollectionsFile, Outline
 from agri_assets.errors import AgriAssetsError
+from agri_assets.objects import each
 from agri_assets.store.commit import read_json
 from agri_assets.store.layout import ARCHIVE_TILE, CollectionPaths
 from agri_assets.store.receipt import read_outcome
@@ -80,37 +81,42 @@ def _recorded(instance: DagsterInstance, key: AssetKey, by_tile: bool) -> Versio
 
 def _stored(paths: CollectionPaths, asset: str, outline: Outline, tiles: tuple[str | None, ...]) -> Versions:
     """What the receipts tell of outputs that are whole."""
-    found = {}
-    for tile in tiles:
+
+    def version(tile: str | None) -> str | None:
+        receipt = _receipt(paths, asset, outline, tile)
+        # outside of the block below: storage that cannot be reached has lost nothing
+        if receipt is None or not receipt.exists():
+            return None
         try:
-            outcome = read_outcome(_receipt(paths, asset, outline, tile))
-            if outcome.whole:
-                found[tile] = outcome.data_version
-        except (AgriAssetsError, KeyError, TypeError):
-            # none, or none that can be read: not whole
-            continue
-    return found
+            outcome = read_outcome(receipt)
+            return outcome.data_version if outcome.whole else None
+        except AgriAssetsError:
+            return None
+
+    versions = each(paths.folder, version, tiles)
+    return {tile: found for tile, found in zip(tiles, versions, strict=True) if found is not None}
 
 
-def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | None) -> Path:
-    """The receipt of an asset's live output."""
+def _receipt(paths: CollectionPaths, asset: str, outline: Outline, tile: str | None) -> Path | None:
+    """The receipt of an asset's live output; None where nothing is live."""
     model = asset.removesuffix("_report")
     if model not in outline.models:
         return paths.receipt(asset, ARCHIVE_TILE if outline.archive and asset == "tile_cube" else tile)
     folder, run_folder = (paths.model, paths.model_run) if asset == model else (paths.report, paths.report_run)
-    return run_folder(model, read_json(folder(model) / "current.json")["run"]) / "complete.json"
+    pointer = folder(model) / "current.json"
+    return run_folder(model, read_json(pointer)["run"]) / "complete.json" if pointer.exists() else None
 
 
 def _differences(asset: str, recorded: Versions, stored: Versions) -> Iterator[Finding]:
     told = {
         "lost": ("Dagster has it as made, but its files are gone or not whole", "make it again"),
-        "unknown": ("its files are whole, but no event tells of them", "have it recorded, which takes no time"),
-        "another": ("its files are others than the last event tells of", "have it recorded"),
+        "unknown": ("its files are whole, but no event tells of them", "the next run records them and is done"),
+        "another": ("its files are others than the last event tells of", "the next run records them"),
     }
     for kind, (wrong, remedy) in told.items():
         tiles = [tile for tile in {**recorded, **stored} if kind == _kind(recorded.get(tile), stored.get(tile))]
         if tiles:
-            yield Finding(f"{asset}{_named(tiles)}: {wrong}", f"{remedy} by `{_command(asset, tiles)}`")
+            yield Finding(f"{asset}{_named(tiles)}: {wrong}", f"{remedy}: `{_command(asset, tiles)}`")
 
 
 def _kind(recorded: str | None, stored: str | None) -> str:
