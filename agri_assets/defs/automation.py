@@ -142,9 +142,8 @@ def new_scenes(collection: str) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=str(error))
         requests = requested(collection, found, cursor["seen"])
         tiles = [run.partition_key for run in requests if run.partition_key]
-        skipped = f"{found.looked} tiles looked at, nothing to do" + (
-            f": {len(found.changed)} still change" if found.changed else ""
-        )
+        waiting = f"{len(found.changed)} of them changed: read once they stay the same"
+        skipped = f"{found.looked} tiles looked at, {waiting if found.changed else 'nothing to do'}"
         return dg.SensorResult(
             run_requests=requests,
             # the catalogue may have been made under another DAGSTER_HOME

@@ -101,7 +101,7 @@ def test_new_tiles_are_catalogued_and_then_built(store, sensor):
     assert sensor.tick() == [(None, ["tile_catalog"])]
     build_catalog(store.collection("sentinel2"), store.paths("sentinel2"))
     assert sensor.tick() == []
-    assert "still change" in sensor.skipped
+    assert "2 of them changed" in sensor.skipped
     assert sensor.tick() == [(tile, INGESTED) for tile in TILES]
     assert sensor.registered == list(TILES)
     ingest(store)
@@ -242,6 +242,16 @@ def test_splits_follow_changed_data_and_not_mere_runs(instance):
     # the tile that is broken holds up nothing
     toy.build("B", "1")
     assert toy.asked() == 1
+    assert toy.asked() == 0
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `include_sources`")
+def test_splits_are_made_once_of_what_is_there_when_it_is_turned_on(instance):
+    toy = Toy(instance)
+    toy.build("A", "1")
+    toy.build("B", "1")
+    assert toy.asked() == 1
+    assert toy.asked() == 0
     assert toy.asked() == 0
 
 
