@@ -22,7 +22,7 @@ from agri_assets.store.fingerprint import fingerprint, run_name
 from agri_assets.store.layout import CollectionPaths
 from agri_assets.store.receipt import Outcome, Scalar, Table, read_outcome, run_stage
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 def compare_models(collection: Collection, paths: CollectionPaths) -> Outcome:

@@ -87,33 +87,29 @@ def _champion(comparison: Comparison) -> str:
     values: dict[str, page.Cell] = {
         "champion": champion.model,
         "training run": champion.run,
-        champion.metric: champion.value,
+        NAMES[comparison.metric]: champion.value,
         "threshold": champion.threshold,
         "split": run_name(champion.split_fingerprint),
-        "since": champion.decided,
+        "since": champion.decided[:16].replace("T", " "),
     }
     return page.section("Champion", page.facts(values), note=comparison.decision.reason)
 
 
 def _table(comparison: Comparison) -> str:
+    models, published = comparison.models, comparison.references
+    columns = [f"{one.model}\n{one.framework}, {one.parameters:,} parameters" for one in models]
+    columns += [f"{name}\npublished, other data" for name in published]
     rows: list[tuple[page.Cell, ...]] = [
-        (
-            f"{one.model}\n{one.framework}, {one.parameters:,} parameters",
-            *(one.text(key).replace(" [", "\n[") for key in NAMES),
-        )
-        for one in comparison.models
-    ]
-    rows += [
-        (f"{name}\npublished, other data", *(figures.get(key) for key in NAMES))
-        for name, figures in comparison.references.items()
+        (name, *(one.stacked(key) for one in models), *(figures.get(key) for figures in published.values()))
+        for key, name in NAMES.items()
     ]
     champion = comparison.decision.champion
-    best = next((i for i, one in enumerate(comparison.models) if champion and one.run == champion.run), None)
+    best = next((i for i, one in enumerate(models, 1) if champion and one.run == champion.run), None)
     note = (
         f"On test, each model at its own threshold chosen on val; the best by {NAMES[comparison.metric]} first, the "
         "champion in bold. 95 % intervals in brackets; models whose intervals overlap may not differ."
     )
-    return page.section("Figures", page.table(("model", *NAMES.values()), rows, best), note=note)
+    return page.section("Figures", page.table(("figure", *columns), rows, best), note=note)
 
 
 def _pairs(comparison: Comparison) -> str:

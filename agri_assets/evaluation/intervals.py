@@ -46,6 +46,10 @@ class Assessed(Scores):
         said = "n/a" if value is None else f"{value:.3f}"
         return f"{said} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else said
 
+    def stacked(self, metric: MetricName) -> str:
+        """The same with the interval on a line of its own, for cells of tables."""
+        return self.text(metric).replace(" [", "\n[")
+
 
 def assess(label: Labels, probability: Floats, cell: npt.NDArray[np.object_], threshold: float) -> Assessed:
     """Score samples, with intervals; see `score` and `intervals`.

@@ -96,21 +96,25 @@ def chips(html: Iterable[str]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], best: int | None = None) -> str:
-    """A table that scrolls by itself; row `best` is in bold, and what follows a line break in a cell is small."""
+    """A table that scrolls by itself; column `best` is in bold, and what follows a line break in a cell is small."""
     if not rows:
         return ""
-    # A column is set to the right when it holds figures: numbers, or text that begins with one; the first holds names.
-    right = [index > 0 and all(_is_figure(row[index]) for row in rows) for index in range(len(columns))]
-    kinds = [' class="number"' if number else "" for number in right]
-    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(columns, kinds, strict=True))
-    body = "".join(_row(row, kinds, index == best) for index, row in enumerate(rows))
+    kinds = [_kind([row[number] for row in rows], number, number == best) for number in range(len(columns))]
+    head = "".join(f'<th scope="col"{kind}>{_cell(name)}</th>' for name, kind in zip(columns, kinds, strict=True))
+    body = "".join(_row(row, kinds) for row in rows)
     return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _row(row: Sequence[Cell], kinds: Sequence[str], best: bool) -> str:
-    head = f'<th scope="row">{_cell(row[0])}</th>'
+def _kind(cells: Sequence[Cell], number: int, best: bool) -> str:
+    """Attributes of a column: set to the right where it holds figures; the first one holds names."""
+    names = ["number"] if number > 0 and all(map(_is_figure, cells)) else []
+    names += ["best"] if best else []
+    return f' class="{" ".join(names)}"' if names else ""
+
+
+def _row(row: Sequence[Cell], kinds: Sequence[str]) -> str:
     rest = "".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True))
-    return f'<tr class="best">{head}{rest}</tr>' if best else f"<tr>{head}{rest}</tr>"
+    return f'<tr><th scope="row">{_cell(row[0])}</th>{rest}</tr>'
 
 
 def _cell(cell: Cell) -> str:
@@ -150,5 +154,5 @@ def shown(value: Cell) -> str:
 
 def _is_figure(value: Cell) -> bool:
     if isinstance(value, str):
-        return value[:1].isdigit() or value == UNDEFINED
+        return value.lstrip("+-")[:1].isdigit() or value == UNDEFINED
     return not isinstance(value, bool)

@@ -185,9 +185,11 @@ def _without(metrics: Metrics) -> str:
     others |= {f"without {name}": found for name, found in metrics.without.items()}
     if metrics.random_split is not None:
         others["another model, on a random split"] = Assessed(**metrics.random_split.model_dump())
-    rows = [_score_row(name, found) for name, found in others.items() if found]
-    if len(rows) == 1:
+    present = {name: found for name, found in others.items() if found}
+    if len(present) == 1:
         return ""
+    columns = ("figure", *(f"{name}\n{found.n:,} samples" for name, found in present.items()))
+    rows = [(name, *(found.stacked(key) for found in present.values())) for key, name in NAMES.items()]
     note = (
         "How much hangs on what counts as agricultural: the same model and threshold on other samples, with 95 % "
         "intervals in brackets."
@@ -195,14 +197,8 @@ def _without(metrics: Metrics) -> str:
     if metrics.ambiguous:
         note += " Ambiguous ground is in no split; here each sample of it is labelled by what most of it is."
     if metrics.random_split is not None:
-        note += (
-            " The last row is the same recipe on the same samples dealt at random: what it has above test is flattery."
-        )
-    return page.section("On other test sets", page.table(("test set", "samples", *NAMES.values()), rows), note=note)
-
-
-def _score_row(name: str, found: Assessed) -> tuple[page.Cell, ...]:
-    return (name, found.n, *(found.text(key).replace(" [", "\n[") for key in NAMES))
+        note += " The last column is the same recipe on samples dealt at random: what it has above test is flattery."
+    return page.section("On other test sets", page.table(columns, rows), note=note)
 
 
 def _mistakes(chips: tuple[Chip, ...]) -> str:

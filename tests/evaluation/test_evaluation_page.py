@@ -39,6 +39,20 @@ def test_values_are_shown_for_people():
     ]
 
 
+def test_figures_stand_to_the_right_and_the_best_column_is_marked():
+    text = page.table(("model", "a", "b", "c"), [("x", "+0.1", "yes", 1), ("y", "-0.2 to 0.1", "-", None)], 3)
+    assert [part.split(">")[0] for part in text.split('<th scope="col"')[1:]] == [
+        "",
+        ' class="number"',
+        "",
+        ' class="number best"',
+    ]
+
+
+def test_a_long_fact_has_a_line_of_its_own():
+    assert page.facts({"a": "x" * 80, "b": "x"}).count('class="wide"') == 1
+
+
 def test_a_section_without_content_is_left_out():
     assert page.section("Empty") == ""
     assert page.table(("a",), []) == ""
