@@ -46,8 +46,6 @@ STUDIES: dict[str, dict[str, Variant]] = {
         "stride 16": (HYBRID, {"options.stride": 16}),
         "width 96": (HYBRID, {"options.width": 96}),
         "width 384": (HYBRID, {"options.width": 384}),
-        "stride 4": (HYBRID, {"options.stride": 4}),
-        "1 block": (HYBRID, {"options.depth": 1}),
     },
     "recipe": {
         "as shipped": (HYBRID, {}),
