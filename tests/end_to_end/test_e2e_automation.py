@@ -213,7 +213,7 @@ def test_the_weekly_tick_trains_reports_and_compares(page, platform, week_later)
     runs = platform.finished(week_later + 1)
     assert runs[week_later:] == [("sentinel2_training", "", "SUCCESS")]
     made = platform.materialized()
-    assert [made.get(name) for name in ASSETS[5:]] == [1, 1, 1, 0]
+    assert [made.get(name, 0) for name in ASSETS[5:]] == [1, 1, 1, 0]
     page.goto(f"{platform.address}/assets/sentinel2/cnn_vit_hybrid_report")
     page.get_by_text("[Show Markdown]").first.click()
     page.locator("img[src^='data:image/png']").first.wait_for()
