@@ -218,6 +218,6 @@ def test_the_weekly_tick_trains_reports_and_compares(page, platform, week_later)
     page.get_by_text("[Show Markdown]").first.click()
     page.locator("img[src^='data:image/png']").first.wait_for()
     keep_picture(page, "report", 1000)
-    (tick,) = platform.ticks(SCHEDULE, after=0)
+    (tick,) = platform.ticks(SCHEDULE, after=0.0)
     assert tick.status == TickStatus.SUCCESS
     assert tick.run_ids == [platform.newest_run()]
