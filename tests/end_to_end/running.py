@@ -73,13 +73,12 @@ class Platform:
     def stop(self) -> None:
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(90)
-        finally:
-            # whatever of it is left, such as a code server that waits for its last call
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(60)
+        # whatever of it is left, such as a web server that waits for its last reader
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def wait(self, what: str, found: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
         """What `found` finds in the end."""
