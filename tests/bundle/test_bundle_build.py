@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agri_assets.bundle import agreement, build
+from agri_assets.bundle import agreement
 from agri_assets.bundle.build import build_bundle
 from agri_assets.bundle.contract import CARD_FILE, INT8_FILE, ONNX_FILE, BundleContract
 from agri_assets.bundle.runner import load_runner
@@ -39,8 +39,13 @@ def study(reported, built, tmp_path, monkeypatch):
     copy = replace(reported, paths=replace(reported.paths, root=tmp_path / "copy"))
     shutil.rmtree(copy.paths.folder / "bundle")
     copy.paths.receipt("bundle").unlink()
-    monkeypatch.setattr(build, "export_onnx", lambda run, t, target: shutil.copy(built.path / ONNX_FILE, target))
-    monkeypatch.setattr(build, "quantize", lambda source, target, tiles: shutil.copy(built.path / INT8_FILE, target))
+    monkeypatch.setattr(
+        "agri_assets.bundle.export.export_onnx", lambda run, t, target: shutil.copy(built.path / ONNX_FILE, target)
+    )
+    monkeypatch.setattr(
+        "agri_assets.bundle.quantize.quantize",
+        lambda source, target, tiles: shutil.copy(built.path / INT8_FILE, target),
+    )
     return copy
 
 
@@ -116,7 +121,7 @@ def test_the_8_bit_network_is_measured(reported, built):
 
 def test_a_bundle_is_made_once(reported, built, monkeypatch):
     assert not built.reused
-    monkeypatch.setattr(build, "export_onnx", None)
+    monkeypatch.setattr("agri_assets.bundle.export.export_onnx", None)
     again = build_bundle(reported.collection, reported.paths)
     assert again.reused
     assert again.path == built.path
