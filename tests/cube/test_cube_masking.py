@@ -106,7 +106,7 @@ def test_without_the_package_one_line_names_the_extra(colours, monkeypatch):
     monkeypatch.setitem(sys.modules, "omnicloudmask", None)
     monkeypatch.setattr(cloud_mask.importlib.metadata, "version", version)
     for ask in (package_version, lambda: predict_classes(np.ones((3, 1, 1), np.uint16))):
-        with pytest.raises(ConfigError, match=r"not installed; run `pip install 'agri-assets\[clouds\]'`"):
+        with pytest.raises(ConfigError, match=r"not installed; run `pip install '\.\[clouds\]'` in a clone"):
             ask()
     with pytest.raises(ConfigError, match="not installed"):
         build(colours, colours.scene("2023-08-10"))
