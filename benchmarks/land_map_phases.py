@@ -71,7 +71,7 @@ def _crown(paths: CollectionPaths) -> None:
         **{"mean": (MEAN,) * len(BANDS), "std": (STD,) * len(BANDS), "split_fingerprint": "made", "proof": "none"},
         **{"parameters": 1, "weights_digest": file_digest(folder / WEIGHTS_FILE)},
     ).save(folder)
-    known = {"model": MODEL, "run": RUN, "report": "", "metric": "roc_auc", "value": 0.5, "threshold": 0.5}
+    known = {"model": MODEL, "run": RUN, "report": "none", "metric": "roc_auc", "value": 0.5, "threshold": 0.5}
     champion = Champion(**known, split_fingerprint="made", decided="2024-01-01")
     write_json(paths.champion, champion.model_dump(mode="json"))
 
