@@ -18,7 +18,7 @@ def find_trained(
 ) -> Outcome | None:
     """The outcome of a training that is complete for the present split, now the live one; None where there is work.
 
-    The split is proved again, as before a training.
+    Where it is complete, the split is proved again, as before a training.
 
     Args:
         collection: The collection.
@@ -28,12 +28,13 @@ def find_trained(
 
     Raises:
         ConfigError: The collection does not train this model, or an override is no setting of a recipe.
-        SplitError: The proof of the split fails or is stale.
+        ModelError: There is no file of the weights to begin with.
+        SplitError: There is no split, or its proof fails or is stale.
     """
-    split = check_splits(collection, paths)
     plan = plan_training(collection, paths, model, overrides)
-    if plan.done and not fed_by(split, plan.done):
-        return None  # whose statistics are wrong, those of the run or of the split, the trainer asks the pixels
+    # where there is work, the trainer proves the split; and whose statistics are wrong, if any, it asks the pixels
+    if not plan.done or not fed_by(check_splits(collection, paths), plan.done):
+        return None
     if done := find_done(plan.receipt, plan.fingerprint, plan.name):
         make_live(paths, model, plan)
     return done
